@@ -1,0 +1,43 @@
+"""Named scans over the lake: Parquet files partitioned by day."""
+
+from typing import Final, NamedTuple, Protocol
+
+import pyarrow as pa
+
+INTERACTIONS: Final = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("line", pa.int32()),
+        ("time", pa.int64()),
+        ("shopper", pa.binary(16)),
+        ("guest", pa.bool_()),
+        ("session", pa.int64()),
+        ("basket", pa.int64()),
+        ("kind", pa.uint8()),
+        ("row", pa.int32()),
+        ("quantity", pa.int32()),
+        ("price", pa.int64()),
+        ("region", pa.dictionary(pa.int32(), pa.string())),
+        ("placement", pa.dictionary(pa.int32(), pa.string())),
+        ("recommendation_id", pa.string()),
+    ],
+    metadata={b"endcap.format": b"1"},
+)
+"""One row per line of an event: times in ms UTC, price in minor units (-1 unknown), session and basket 0 where none."""
+
+
+class Window(NamedTuple):
+    """Event times in [start, end), ms UTC; None is open."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+class Tables(Protocol):
+    """Scans and the one writer of the lake."""
+
+    def write(self, interactions: pa.Table, first: int, last: int) -> None:
+        """Add the lines of the log records `first`..`last` (schema INTERACTIONS); the same range again changes nothing."""
+
+    def interactions(self, window: Window) -> pa.Table:
+        """All lines in `window` (schema INTERACTIONS), by offset and line."""

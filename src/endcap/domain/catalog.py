@@ -1,0 +1,40 @@
+"""What the shop sells, as changes: every import, patch and derivation is a `Change` of one row."""
+
+from dataclasses import dataclass, field
+
+from endcap.domain.ids import ItemKey
+
+SINCE_EVER = 0
+"""The time of attributes whose file gives none, when they are first heard of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Row `row` stands for `key` from now on, for ever."""
+
+    row: int
+    key: ItemKey
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is new about one row at `at` (ms UTC); what is None, or not in `text`, stays as it was.
+
+    `price` and `sale_price` are minor units of the base currency; the sale holds in [sale_start, sale_end).
+    `stock` counts units; -1 means unknown, which sells. `group` is the row of the item's group.
+    `category` is a path such as `("Home", "Kitchen")`. `text` holds title, description, link, image_link,
+    color, size, material and other attributes by their Merchant names; an empty value clears one.
+    """
+
+    row: int
+    at: int
+    group: int | None = None
+    listed: bool | None = None
+    price: int | None = None
+    sale_price: int | None = None
+    sale_start: int | None = None
+    sale_end: int | None = None
+    stock: int | None = None
+    brand: str | None = None
+    category: tuple[str, ...] | None = None
+    text: dict[str, str] = field(default_factory=dict)
