@@ -1,6 +1,6 @@
 """One call for a slate, and what came of it. Both are recorded, and replay needs nothing else of the caller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from endcap.domain.arrays import NO_ROWS, Rows
 from endcap.domain.events import NO_EVENTS, Events
@@ -20,9 +20,9 @@ class Request:
     seed: int
     k: int
     shopper: bytes = NOBODY
-    anchors: Rows = NO_ROWS
-    session: Events = NO_EVENTS
-    exclude: Rows = NO_ROWS
+    anchors: Rows = field(default_factory=lambda: NO_ROWS)
+    session: Events = field(default_factory=lambda: NO_EVENTS)
+    exclude: Rows = field(default_factory=lambda: NO_ROWS)
     region: str = ""
     device: str = ""
     locale: str = ""
