@@ -1,0 +1,153 @@
+"""The moment: the state as one request sees it, on groups, trimmed to its time, its own session folded in."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows, compiled
+from endcap.domain.events import Events, Kind
+from endcap.domain.instants import DAY, SESSION_IDLE
+from endcap.domain.requests import Request
+from endcap.state.shelf import Shelf
+from endcap.state.shopper import NEWCOMER, PURCHASE, Shopper, fold, settled
+
+TRAIL: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Distinct group rows that the shopper touched, at most 64: the request's anchors, then newest first.
+
+    `steps` int32: distinct times between now and the last touch, 0 for the newest (all lines of one basket share a
+    step); `days` float32 since the last touch; `here` is true for anchors and the current session.
+    """
+
+    rows: Rows
+    steps: Rows
+    days: Floats
+    here: Bools
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was known at `at`: `recent` lines on groups by time, `session` the index where the current one begins.
+
+    `purchases` (dtype PURCHASE) are on groups, sorted by row, none after `at`; `purchase_days` newest first.
+    """
+
+    at: int
+    shelf: Shelf
+    region: str
+    recent: Events
+    session: int
+    trail: Trail
+    purchases: NDArray[np.void]
+    purchase_days: NDArray[np.uint16]
+    lines: int
+    first: int
+    touched: Rows
+
+
+def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
+    """The moment of `request`. Without consent only what the request brings along is known."""
+    known = shopper if request.consent else NEWCOMER
+    if len(request.session):
+        known = fold(known, request.session, region=request.region)
+    recent = known.recent.take(slice(0, int(np.searchsorted(known.recent.time, request.at, "right"))))
+    touched = recent.row[::-1]
+    recent = Events(recent.time, shelf.group[recent.row], recent.kind, recent.session)
+    purchases = _on_groups(known.purchases, shelf)
+    session = session_start(recent.time, recent.session, request.at)
+    today = min(request.at // DAY, np.iinfo(np.uint16).max)
+    trail = _trail(
+        shelf.group[request.anchors], recent.time, recent.row, recent.kind, session,
+        _newest_first(purchases), request.at, TRAIL,
+    )  # fmt: skip
+    return Moment(
+        at=request.at,
+        shelf=shelf,
+        region=request.region or known.region,
+        recent=recent,
+        session=session,
+        trail=Trail(*trail),
+        purchases=purchases,
+        purchase_days=known.days[known.days <= today],
+        lines=known.lines,
+        first=known.first,
+        touched=touched,
+    )
+
+
+def _on_groups(purchases: NDArray[np.void], shelf: Shelf) -> NDArray[np.void]:
+    group = shelf.group[purchases["row"]]
+    if np.array_equal(group, purchases["row"]):
+        return purchases
+    days = np.concatenate([purchases["last"], purchases["previous"], purchases["first"]]).astype(np.int64)
+    counts = np.concatenate([purchases["count"], np.zeros(2 * len(purchases), np.int64)])
+    return settled(np.tile(group, 3), days, counts)
+
+
+def _newest_first(purchases: NDArray[np.void]) -> NDArray[np.void]:
+    bought = purchases[purchases["last"] > 0]
+    return bought[np.argsort(-bought["last"].astype(np.int32), kind="stable")[:TRAIL]]
+
+
+@compiled
+def session_start(time: Millis, session: Ints, at: int) -> int:
+    """Index of the first line of the session that is open at `at`; `len(time)` where none is.
+
+    A session ends after 30 minutes without an event, unless both sides carry the same session number.
+    """
+    start = len(time)
+    next_time, next_session = at, 0
+    while start > 0:
+        same = next_session != 0 and session[start - 1] == next_session
+        if next_time - time[start - 1] > SESSION_IDLE and not same:
+            break
+        start -= 1
+        next_time, next_session = time[start], session[start]
+    return start
+
+
+@compiled
+def _trail(
+    anchors: Rows, time: Millis, row: Rows, kind: NDArray[np.uint8], session: int,
+    purchases: NDArray[np.void], at: int, limit: int,
+) -> tuple[Rows, Rows, Floats, Bools]:  # fmt: skip
+    rows, steps = np.empty(limit, np.int32), np.empty(limit, np.int32)
+    days, here = np.empty(limit, np.float32), np.empty(limit, np.bool_)
+    size, step, seen_time = 0, -1, np.int64(-1)
+    if len(anchors):
+        step = 0
+    for anchor in anchors:
+        if size < limit and not (rows[:size] == anchor).any():
+            rows[size], steps[size], days[size], here[size] = anchor, 0, 0.0, True
+            size += 1
+    for index in range(len(time) - 1, -1, -1):
+        if kind[index] == Kind.UNCART or kind[index] == Kind.REFUND:
+            continue
+        if time[index] != seen_time:
+            seen_time = time[index]
+            step += 1
+        if size < limit and not (rows[:size] == row[index]).any():
+            rows[size], steps[size], here[size] = row[index], step, index >= session
+            days[size] = max(at - time[index], 0) / DAY
+            size += 1
+    seen_day = seen_time // DAY
+    for index in range(len(purchases)):
+        day = purchases[index]["last"]
+        if day < seen_day or seen_time < 0:
+            if day != seen_day:
+                step += 1
+            seen_day = np.int64(day)
+            seen_time = np.int64(0)
+        if size < limit and day * DAY <= at and not (rows[:size] == purchases[index]["row"]).any():
+            rows[size], steps[size], here[size] = purchases[index]["row"], max(step, 0), False
+            days[size] = max(at / DAY - day, 0)
+            size += 1
+    return rows[:size], steps[:size], days[:size], here[:size]

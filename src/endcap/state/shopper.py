@@ -1,0 +1,143 @@
+"""The shopper: what one person did and bought, folded from events in whatever order they arrive."""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Ints, Rows
+from endcap.domain.events import NO_EVENTS, Events, Kind
+from endcap.domain.instants import DAY
+
+RECENT: Final = 48
+PURCHASED: Final = 512
+PURCHASE_DAYS: Final = 32
+NEVER: Final = np.iinfo(np.int64).max
+
+PURCHASE: Final = np.dtype([("row", "<i4"), ("last", "<u2"), ("previous", "<u2"), ("first", "<u2"), ("count", "<i2")])
+"""One distinct purchased row, 12 bytes: the last two and the first day (since 1970, 0 none), purchases less refunds."""
+
+_HEADER: Final = struct.Struct("<BqqqqHHHH")
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """One person's folded events (format 1): at most 1 KB of recent lines and 12 bytes per purchased row.
+
+    `recent` holds the latest lines by time, then content; `purchases` (dtype PURCHASE) is sorted by row; `days` are
+    the latest distinct purchase days, newest first. `offset` is the log offset folded last.
+    """
+
+    recent: Events = field(default_factory=lambda: NO_EVENTS)
+    purchases: NDArray[np.void] = field(default_factory=lambda: np.empty(0, PURCHASE))
+    days: NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+    lines: int = 0
+    first: int = NEVER
+    region: str = ""
+    region_at: int = 0
+    offset: int = 0
+
+    def packed(self) -> bytes:
+        """The bytes that `unpacked` reads back."""
+        region = self.region.encode()
+        header = _HEADER.pack(
+            _FORMAT, self.lines, self.first, self.region_at, self.offset,
+            len(self.recent), len(self.purchases), len(self.days), len(region),
+        )  # fmt: skip
+        recent = self.recent
+        columns = (recent.time, recent.session, recent.row, recent.kind, self.purchases, self.days)
+        return b"".join([header, *(column.tobytes() for column in columns), region])
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """The shopper of `packed`. Raises ValueError on another format."""
+        version, lines, first, region_at, offset, recent, purchases, days, _ = _HEADER.unpack_from(packed)
+        if version != _FORMAT:
+            raise ValueError(f"shopper state has format {version}, this release reads {_FORMAT}; rebuild the state")
+        position = _HEADER.size
+        columns = []
+        for dtype, count in (("<i8", recent), ("<i8", recent), ("<i4", recent), ("u1", recent), (PURCHASE, purchases), ("<u2", days)):
+            columns.append(np.frombuffer(packed, dtype, count, position))
+            position += columns[-1].nbytes
+        time, session, row, kind, bought, bought_on = columns
+        region = packed[position:].decode()
+        return cls(Events(time, row, kind, session), bought, bought_on, lines, first, region, region_at, offset)
+
+
+NEWCOMER: Final = Shopper()
+
+
+def fold(shopper: Shopper, events: Events, offset: int = 0, region: str = "") -> Shopper:
+    """`shopper` after `events`, in any order and any batches; impressions leave no trace.
+
+    `region` is that of the events' latest line. Exact and commutative while a person has at most 512 purchased rows.
+    """
+    done = events.take(events.kind != Kind.IMPRESSION)
+    if not len(done):
+        return shopper
+    latest = int(done.time.max())
+    moved = region and (latest, region) > (shopper.region_at, shopper.region)
+    return Shopper(
+        recent=_latest(shopper.recent, done),
+        purchases=_purchases(shopper.purchases, done),
+        days=_days(shopper.days, done),
+        lines=shopper.lines + len(done),
+        first=min(shopper.first, int(done.time.min())),
+        region=region if moved else shopper.region,
+        region_at=latest if moved else shopper.region_at,
+        offset=max(shopper.offset, offset),
+    )
+
+
+def _latest(recent: Events, events: Events) -> Events:
+    both = Events(
+        np.concatenate([recent.time, events.time]), np.concatenate([recent.row, events.row]),
+        np.concatenate([recent.kind, events.kind]), np.concatenate([recent.session, events.session]),
+    )  # fmt: skip
+    return both.take(np.lexsort((both.session, both.row, both.kind, both.time))[-RECENT:])
+
+
+def _days(days: NDArray[np.uint16], events: Events) -> NDArray[np.uint16]:
+    bought = events.time[events.kind == Kind.PURCHASE] // DAY
+    if not len(bought):
+        return days
+    return np.unique(np.concatenate([days, bought.astype(np.uint16)]))[::-1][:PURCHASE_DAYS].copy()
+
+
+def _purchases(purchases: NDArray[np.void], events: Events) -> NDArray[np.void]:
+    lines = events.take((events.kind == Kind.PURCHASE) | (events.kind == Kind.REFUND))
+    if not len(lines):
+        return purchases
+    bought = lines.kind == Kind.PURCHASE
+    merged = settled(
+        np.concatenate([np.tile(purchases["row"], 3), lines.row]),
+        np.concatenate([_three_days(purchases), np.where(bought, lines.time // DAY, 0)]),
+        np.concatenate([purchases["count"], np.zeros(2 * len(purchases), np.int64), np.where(bought, 1, -1)]),
+    )
+    if len(merged) <= PURCHASED:
+        return merged
+    kept = np.lexsort((merged["row"], merged["count"], merged["previous"], merged["last"]))[-PURCHASED:]
+    return merged[np.sort(kept)]
+
+
+def _three_days(purchases: NDArray[np.void]) -> Ints:
+    return np.concatenate([purchases["last"], purchases["previous"], purchases["first"]]).astype(np.int64)
+
+
+def settled(row: Rows, day: Ints, count: Ints) -> NDArray[np.void]:
+    """One entry (dtype PURCHASE) per distinct row, sorted, from days bought on (0: none) and counts to add up."""
+    order = np.lexsort((-day, row))
+    row, day, count = row[order], day[order], count[order]
+    starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+    last = np.repeat(day[starts], np.diff(np.r_[starts, len(row)]))
+    first = np.minimum.reduceat(np.where(day > 0, day, NEVER), starts)
+    merged = np.empty(len(starts), PURCHASE)
+    merged["row"] = row[starts]
+    merged["last"] = day[starts]
+    merged["previous"] = np.maximum.reduceat(np.where(day < last, day, 0), starts)
+    merged["first"] = np.where(first == NEVER, 0, first)
+    merged["count"] = np.clip(np.add.reduceat(count, starts), -32_000, 32_000)
+    return merged
