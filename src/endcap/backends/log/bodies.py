@@ -1,0 +1,89 @@
+"""MessagePack of the domain nouns: what stands in the body of a log record and of a stored catalog change.
+
+Knows format 1 of each noun. Fields are written by name, so that a later format may add some. Does not know the log.
+"""
+
+from typing import Any, Final, Literal, TypeAlias, get_origin, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.backends.log import RecordKind
+from endcap.domain.catalog import Assignment, Change
+from endcap.domain.decisions import Decision
+from endcap.domain.events import Event
+from endcap.errors import BackendUnavailable
+
+Noun: TypeAlias = Assignment | Change | Event | Decision
+
+FORMAT: Final = 1
+"""The body format that `pack` writes and `unpack` reads: the `version` of an entry."""
+
+_ARRAY_KINDS: Final = "biuf"
+
+
+def _encoded(value: object) -> tuple[str, tuple[int, ...], bytes]:
+    if isinstance(value, np.ndarray) and value.dtype.kind in _ARRAY_KINDS:
+        return value.dtype.str, value.shape, value.tobytes()
+    raise TypeError(f"{type(value).__name__} {value!r} cannot stand in a record; expected plain values or numeric arrays")
+
+
+def _decoded(expected: type, parts: Any) -> NDArray[Any]:
+    if get_origin(expected) is not np.ndarray:
+        raise TypeError(f"{expected!r} is no field of a record")
+    dtype, shape, payload = parts
+    array = np.dtype(dtype)
+    if array.kind not in _ARRAY_KINDS:
+        raise ValueError(f"an array of {dtype!r} is no field of a record")
+    return np.frombuffer(payload, array).reshape(shape)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_encoded)
+_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
+    "row": msgspec.msgpack.Decoder(Assignment),
+    "change": msgspec.msgpack.Decoder(Change),
+    "event": msgspec.msgpack.Decoder(Event),
+    "decision": msgspec.msgpack.Decoder(Decision, dec_hook=_decoded),
+}
+
+
+def pack(noun: Noun) -> bytes:
+    """The body of `noun` in format `FORMAT`; arrays keep dtype, shape and every bit.
+
+    Raises: TypeError where a field holds a NumPy scalar or anything else that is no plain value.
+    """
+    return _ENCODER.encode(noun)
+
+
+@overload
+def unpack(kind: Literal["row"], version: int, body: bytes) -> Assignment: ...
+@overload
+def unpack(kind: Literal["change"], version: int, body: bytes) -> Change: ...
+@overload
+def unpack(kind: Literal["event"], version: int, body: bytes) -> Event: ...
+@overload
+def unpack(kind: Literal["decision"], version: int, body: bytes) -> Decision: ...
+@overload
+def unpack(kind: RecordKind, version: int, body: bytes) -> Noun: ...
+def unpack(kind: RecordKind, version: int, body: bytes) -> Noun:
+    """The noun of `body`; its arrays are read-only.
+
+    Raises: BackendUnavailable where kind or version are of another release, or the body is damaged.
+
+    >>> from endcap.domain.ids import ItemKey
+    >>> unpack("row", 1, pack(Assignment(7, ItemKey("item", "85123A"))))
+    Assignment(row=7, key=ItemKey(kind='item', id='85123A'))
+    """
+    decoder = _DECODERS.get(kind)
+    if decoder is None or version != FORMAT:
+        raise BackendUnavailable(
+            f"a record of kind {kind!r} in format {version} cannot be read: this release reads format {FORMAT} "
+            f"of {', '.join(_DECODERS)}; upgrade endcap to the release that wrote it"
+        )
+    try:
+        return decoder.decode(body)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise BackendUnavailable(
+            f"the body of a record of kind {kind!r} ({len(body)} bytes) is damaged: {error}; restore the log from a backup"
+        ) from error
