@@ -9,6 +9,10 @@ class InvalidRequest(EndcapError):
     """A call over HTTP or on the command line that cannot be answered as it stands."""
 
 
+class InvalidSettings(EndcapError):
+    """A settings file or variable that names what does not exist or gives an impossible value."""
+
+
 class InvalidFeed(EndcapError):
     """A file, mapping or expression that cannot be read as catalog or events."""
 

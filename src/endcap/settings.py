@@ -1,0 +1,119 @@
+"""The settings tree: how this installation runs. Knows names, units and defaults, not who reads them.
+
+Values come from `endcap.toml` in the shop's folder and from the environment, which wins:
+`ENDCAP_SERVING__DEADLINE_MS=80` sets `deadline_ms` of `[serving]`. What merchandisers decide is in the policy instead.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from endcap.errors import InvalidSettings
+
+PREFIX: Final = "ENDCAP_"
+SHOP_VARIABLE: Final = "ENDCAP_SHOP"
+"""Names the shop's folder; read by the command line, no setting of the tree."""
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("expected an IANA time zone such as Europe/Berlin") from None
+    return name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShopSettings(_Section):
+    """What is true of the whole shop; set when the shop is made and never changed after the first import."""
+
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code of the base currency")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="IANA zone in which times without an offset are read"
+    )
+
+
+class ServingSettings(_Section):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; loopback only as long as there are no API keys")
+    port: int = Field(8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    deadline_ms: int = Field(
+        100, ge=1, le=60_000,
+        description="milliseconds a request may have waited: after half of them the ranker is left out, after all the list is popularity",
+    )  # fmt: skip
+    max_in_flight_requests: int = Field(
+        64, ge=1, le=100_000, description="requests in progress at once; more are answered 503 with Retry-After"
+    )
+    max_body_bytes: int = Field(4_000_000, ge=1_000, description="bytes of the largest request body; a larger one is answered 413")
+    snapshot_poll_ms: int = Field(1_000, ge=50, description="milliseconds between looks at the registry's current label")
+    decision_flush_ms: int = Field(500, ge=10, le=1_000, description="milliseconds a decision may wait before it is in the log")
+    decision_kept_s: int = Field(3_600, ge=0, description="seconds a decision is kept in memory beside the log")
+    checkpoint_s: int = Field(60, ge=1, description="seconds between checkpoints of shelf and shopper state")
+    drain_s: int = Field(10, ge=1, description="seconds that requests in progress get to end at shutdown")
+
+
+class Settings(_Section):
+    """The tree; every leaf has a line in `docs/settings.md`."""
+
+    shop: ShopSettings = ShopSettings()
+    serving: ServingSettings = ServingSettings()
+
+
+def leaves() -> Iterator[str]:
+    """The dotted name of every setting.
+
+    >>> sorted(leaves())[:2]
+    ['serving.checkpoint_s', 'serving.deadline_ms']
+    """
+    for section, field in Settings.model_fields.items():
+        assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        yield from (f"{section}.{leaf}" for leaf in field.annotation.model_fields)
+
+
+def read_settings(toml: str, environ: Mapping[str, str], source: str = "endcap.toml") -> Settings:
+    """The settings in `toml`, overlaid by `environ`; `source` names the file in messages.
+
+    >>> read_settings("[serving]\\nport = 9000", {"ENDCAP_SERVING__DEADLINE_MS": "80"}).serving.deadline_ms
+    80
+
+    Raises: InvalidSettings.
+    """
+    try:
+        tree: dict[str, Any] = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{source} is not TOML: {error}; correct that line") from None
+    origins: dict[str, str] = {}
+    for variable, text in sorted(environ.items()):
+        section, separator, leaf = variable.removeprefix(PREFIX).lower().partition("__")
+        if not variable.startswith(PREFIX) or not separator:
+            continue
+        branch = tree.setdefault(section, {})
+        if isinstance(branch, dict):
+            branch[leaf] = text
+        origins[f"{section}.{leaf}"] = variable
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise InvalidSettings(_complaint(error, source, origins)) from None
+
+
+def _complaint(error: ValidationError, source: str, origins: Mapping[str, str]) -> str:
+    """The first thing that is wrong, with where it stands, what was expected and the nearest name."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(name, source)
+    if first["type"] == "extra_forbidden":
+        known = list(leaves()) if "." in name else list(Settings.model_fields)
+        near = get_close_matches(name, known, 1, 0.5)
+        remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        return f"{origin}: there is no setting {name}; {remedy}"
+    expected = str(first["msg"]).removeprefix("Value error, ")
+    return f"{origin}: {name} is {first['input']!r}; {expected[0].lower() + expected[1:]} (see docs/settings.md)"
