@@ -1,0 +1,242 @@
+"""The embedded log: one SQLite file, one writer, an append durable when it returns.
+
+WAL with synchronous=FULL: a commit syncs the WAL before it returns, so an acknowledged entry survives a power cut.
+Knows offsets, dedupe keys and consumers; does not know what the bodies mean.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from endcap.backends.log import Appended, Entry, Log, Record, Stream
+from endcap.backends.log.group_commit import GroupCommit
+from endcap.backends.log.lock import WriterLock
+from endcap.errors import BackendUnavailable
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+_APPLICATION: Final = 0x45434C47
+_STREAMS: Final[tuple[Stream, ...]] = ("events", "decisions")
+_STREAM_TABLE: Final = """
+CREATE TABLE {stream} (
+    offset INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key BLOB NOT NULL,
+    shopper BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX {stream}_key ON {stream} (key) WHERE key <> x'';
+CREATE INDEX {stream}_shopper ON {stream} (shopper) WHERE shopper <> x'';
+"""
+_CONSUMERS_TABLE: Final = "CREATE TABLE consumers (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+_WRITER: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 4000;
+PRAGMA journal_size_limit = 67108864;
+"""
+_KEYS_AT_ONCE: Final = 500
+_REMEDIES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
+    (apsw.FullError, "free disk space and send the call again; nothing of it was stored"),
+    (apsw.BusyError, "another process holds the file; try again when it has finished"),
+    (apsw.NotADBError, "this is no log of Endcap; move it away or restore it from a backup"),
+    (apsw.CorruptError, "the file is damaged; restore it from a backup"),
+    (apsw.CantOpenError, "check that the folder exists and may be written; `endcap init` makes a shop"),
+    (apsw.ReadOnlyError, "check the rights of the file and its folder"),
+)
+
+
+class SqliteLog(Log):
+    """A log in the file `path`, made where it is absent; safe to use from many threads.
+
+    One process writes, which a lock file beside the log enforces; others may open it with `readonly`, also meanwhile.
+    `busy_ms` is how long a call waits for a file lock of another process.
+
+    Raises: BackendUnavailable, here and in every method, where another process writes, the file is no log or one of
+    a newer release, or the disk fails or is full. After a failed sync every append is refused until the log is
+    opened anew, for the kernel may have dropped what was not written.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False, busy_ms: int = 5_000) -> None:
+        self.path = path
+        self._lock = None if readonly else self._locked()
+        self._commits: GroupCommit | None = None
+        try:
+            with self._explained("opened"):
+                if not readonly:
+                    self._commits = GroupCommit(self._writer(busy_ms), lambda error: self._explain("written", error))
+                self._reader = self._connect(apsw.SQLITE_OPEN_READONLY, busy_ms)
+                _check_format(self._reader, path)
+        except BaseException:
+            self._release()
+            raise
+        self._reading = threading.Lock()
+
+    def append(self, stream: Stream, entries: Sequence[Entry]) -> Appended:
+        """All of `entries` or none, durable on return; calls of several threads share a sync."""
+        if not entries:
+            return Appended([], [])
+        return self._write(lambda connection: _append(connection, stream, entries))
+
+    def read(self, stream: Stream, after: int, limit: int) -> list[Record]:
+        """At most `limit` records with an offset above `after`, in order."""
+        return self._records(
+            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} WHERE offset > ? ORDER BY offset LIMIT ?",
+            (after, limit),
+        )
+
+    def person(self, stream: Stream, shopper: bytes) -> list[Record]:
+        """All records about one person, in order; none for the empty shopper key."""
+        return self._records(
+            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} "
+            "WHERE shopper = ? AND shopper <> x'' ORDER BY offset",
+            (shopper,),
+        )
+
+    def end(self, stream: Stream) -> int:
+        """The last offset, 0 where the stream is empty."""
+        return self._number(f"SELECT max(offset) FROM {_table(stream)}", ())
+
+    def commit(self, consumer: str, offset: int) -> None:
+        """Remember that `consumer` has taken in everything up to `offset`; a lower one than before is ignored."""
+        self._write(
+            lambda connection: connection.execute(
+                "INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)",
+                (consumer, offset),
+            )
+        )
+
+    def committed(self, consumer: str) -> int:
+        """What `consumer` committed last, 0 at first."""
+        return self._number("SELECT offset FROM consumers WHERE name = ?", (consumer,))
+
+    def close(self) -> None:
+        """Release the file; a write under way is finished first. A second call does nothing."""
+        with self._reading, self._explained("closed"):
+            self._reader.close()
+            self._release()
+
+    def _release(self) -> None:
+        if self._commits is not None:
+            self._commits.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        if self._commits is None:
+            raise BackendUnavailable(f"the log {self.path} was opened for reading only; open it without readonly to append")
+        return self._commits.run(work)
+
+    def _records(self, query: str, values: tuple[Any, ...]) -> list[Record]:
+        with self._reading, self._explained("read"):
+            return [Record(row[0], Entry(*row[1:])) for row in self._reader.execute(query, values)]
+
+    def _number(self, query: str, values: tuple[Any, ...]) -> int:
+        with self._reading, self._explained("read"):
+            return self._reader.execute(query, values).get or 0
+
+    def _locked(self) -> WriterLock:
+        try:
+            return WriterLock(self.path.with_name(self.path.name + ".lock"))
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the log {self.path} cannot be locked for writing: {error}; "
+                "check that the folder exists and may be written; `endcap init` makes a shop"
+            ) from error
+
+    def _connect(self, flags: int, busy_ms: int) -> apsw.Connection:
+        connection = apsw.Connection(str(self.path), flags)
+        connection.set_busy_timeout(busy_ms)
+        return connection
+
+    def _writer(self, busy_ms: int) -> apsw.Connection:
+        connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, busy_ms)
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            connection.execute(_WRITER)
+            with connection:
+                for stream in _STREAMS:
+                    connection.execute(_STREAM_TABLE.format(stream=stream))
+                connection.execute(_CONSUMERS_TABLE)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
+            _sync_folder(self.path.parent)
+        _check_format(connection, self.path)
+        connection.execute(_WRITER)
+        return connection
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise self._explain(doing, error) from error
+
+    def _explain(self, doing: str, error: apsw.Error) -> BackendUnavailable:
+        remedies = (remedy for kind, remedy in _REMEDIES if isinstance(error, kind))
+        remedy = next(remedies, "check the disk, then restart; what was acknowledged is kept")
+        return BackendUnavailable(f"the log {self.path} cannot be {doing}: {error}; {remedy}")
+
+
+def _table(stream: Stream) -> Stream:
+    if stream not in _STREAMS:
+        raise ValueError(f"{stream!r} is no stream; expected one of {', '.join(_STREAMS)}")
+    return stream
+
+
+def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> Appended:
+    offset_of = _known(connection, stream, entries)
+    end = connection.execute(f"SELECT max(offset) FROM {_table(stream)}").get or 0
+    offsets, fresh, rows = [], [], []
+    for entry in entries:
+        offset = offset_of.get(entry.key) if entry.key else None
+        fresh.append(offset is None)
+        if offset is None:
+            end += 1
+            offset = end
+            rows.append((offset, *entry))
+            if entry.key:
+                offset_of[entry.key] = offset
+        offsets.append(offset)
+    connection.executemany(
+        f"INSERT INTO {stream} (offset, kind, key, shopper, at, body, version) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+    )
+    return Appended(offsets, fresh)
+
+
+def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> dict[bytes, int]:
+    """The offsets of those keys of `entries` that stand in the log."""
+    keys = [entry.key for entry in entries if entry.key]
+    known: dict[bytes, int] = {}
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        some = keys[start : start + _KEYS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        known.update(connection.execute(f"SELECT key, offset FROM {_table(stream)} WHERE key IN ({marks}) AND key <> x''", some))
+    return known
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    application = connection.execute("PRAGMA application_id").get
+    version = connection.execute("PRAGMA user_version").get
+    if application != _APPLICATION:
+        raise BackendUnavailable(f"{path} is a SQLite file but no log of Endcap; move it away, or give the shop another folder")
+    if version != FORMAT:
+        raise BackendUnavailable(
+            f"the log {path} has format {version}, this release reads format {FORMAT}; upgrade endcap to the release that wrote it"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
