@@ -49,6 +49,9 @@ class Log(Protocol):
     def person(self, stream: Stream, shopper: bytes) -> list[Record]:
         """All records about one person, in order."""
 
+    def find(self, stream: Stream, key: bytes) -> Record | None:
+        """The record with the dedupe key `key`, None where there is none."""
+
     def end(self, stream: Stream) -> int:
         """The last offset, 0 where the stream is empty."""
 

@@ -102,6 +102,13 @@ class SqliteLog(Log):
             (shopper,),
         )
 
+    def find(self, stream: Stream, key: bytes) -> Record | None:
+        """The record with the dedupe key `key`, None where there is none."""
+        records = self._records(
+            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} WHERE key = ? AND key <> x''", (key,)
+        )
+        return records[0] if records else None
+
     def end(self, stream: Stream) -> int:
         """The last offset, 0 where the stream is empty."""
         return self._number(f"SELECT max(offset) FROM {_table(stream)}", ())
