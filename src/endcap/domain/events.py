@@ -99,6 +99,4 @@ class Events:
         return type(self)(self.time[index], self.row[index], self.kind[index], self.session[index])
 
 
-NO_EVENTS: Final = Events(
-    np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64)
-)
+NO_EVENTS: Final = Events(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64))

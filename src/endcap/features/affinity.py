@@ -1,0 +1,61 @@
+"""How an item's category, brand and price fit what the shopper touched and bought."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Floats, Rows
+from endcap.domain.requests import Request
+from endcap.retrieval.neighbours import Memory, strengths
+from endcap.retrieval.pool import Pool
+from endcap.state import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """Weighted shares of the trail (as `memory` keeps it) in the item's category and brand, and its price against it."""
+
+    memory: Memory
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Shares in [0, 1], NaN where the item or the trail has no category, brand or price."""
+        return ("category_share", "category_here", "brand_share", "price_ratio", "price_distance")
+
+    def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
+        """Prices are those of now, as logarithms of minor units."""
+        shelf = moment.shelf
+        rows, weights = strengths(moment.trail, self.memory)
+        here = moment.trail.here[: len(rows)]
+        category, brand = shelf.category[pool.rows], shelf.brand[pool.rows]
+        prices, own = _log(shelf.prices(pool.rows, request.at)), _log(shelf.prices(rows, request.at))
+        priced = ~np.isnan(own)
+        centre, spread = np.nan, np.nan
+        if priced.any():
+            centre = np.average(own[priced], weights=weights[priced])
+            spread = np.sqrt(np.average((own[priced] - centre) ** 2, weights=weights[priced])) + 0.25
+        return np.stack(
+            [
+                _share(category, shelf.category[rows], weights),
+                _share(category, shelf.category[rows[here]], weights[here]),
+                _share(brand, shelf.brand[rows], weights),
+                prices - centre,
+                np.abs(prices - centre) / spread,
+            ],
+            dtype=np.float32,
+        )
+
+
+def _log(prices: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.log(np.where(prices > 0, prices, np.nan))
+
+
+def _share(codes: Rows, touched: Rows, weights: Floats) -> Floats:
+    """Share of `weights` on rows with the same code; NaN for code 0 and where nothing touched has a code."""
+    known = touched > 0
+    total = weights[known].sum()
+    if total == 0:
+        return np.full(len(codes), np.nan, np.float32)
+    same = codes[:, None] == touched[known][None, :]
+    return np.where(codes > 0, (same @ weights[known]) / total, np.nan).astype(np.float32)

@@ -1,0 +1,45 @@
+"""Who asks, when and where: columns that are equal for all members of a pool."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from endcap.domain.arrays import Floats
+from endcap.domain.instants import DAY, HOUR
+from endcap.domain.requests import Request
+from endcap.retrieval.pool import Pool
+from endcap.state import NEVER, Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The length and rhythm of the shopper's history, the session, the hour and the weekday (UTC)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """NaN where the shopper is new."""
+        return (
+            "shopper_lines", "shopper_days", "shopper_distinct", "shopper_repeats", "shopper_since_purchase",
+            "shopper_interval", "session_lines", "session_minutes", "trail_length", "anchors", "hour", "weekday",
+        )  # fmt: skip
+
+    def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
+        """float32 [12, n], each row constant."""
+        days = moment.purchase_days.astype(np.float64)
+        owned = moment.purchases["count"][moment.purchases["last"] > 0]
+        here = moment.recent.time[moment.session :]
+        values = (
+            moment.lines,
+            (request.at - moment.first) / DAY if moment.first != NEVER else np.nan,
+            len(owned),
+            (owned > 1).mean() if len(owned) else np.nan,
+            request.at / DAY - days[0] if len(days) else np.nan,
+            (days[0] - days[-1]) / (len(days) - 1) if len(days) > 1 else np.nan,
+            len(here),
+            (request.at - here[0]) / 60_000 if len(here) else np.nan,
+            len(moment.trail),
+            len(request.anchors),
+            request.at // HOUR % 24,
+            request.at // DAY % 7,
+        )
+        return np.repeat(np.array(values, np.float32)[:, None], len(pool), axis=1)

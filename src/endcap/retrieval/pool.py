@@ -1,0 +1,82 @@
+"""The pool: the union of what the sources propose, with every source's vote for every member."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
+from endcap.domain.requests import Request
+from endcap.retrieval import Proposal, Source
+from endcap.state import Moment
+
+REACH = 1_000
+"""How many proposals of a source are looked at; the votes of those beyond its quota count for members of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Distinct group rows int32 [n]; per source votes float32 [s, n] and ranks float32 [s, n] from 0, NaN where none."""
+
+    rows: Rows
+    sources: tuple[str, ...]
+    votes: Floats
+    ranks: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def kept(self, mask: Bools) -> "Pool":
+        """The members where `mask` is true, in their order."""
+        return Pool(self.rows[mask], self.sources, self.votes[:, mask], self.ranks[:, mask])
+
+
+def pool(
+    sources: Sequence[Source], quotas: Mapping[str, int], request: Request, moment: Moment, default: int = 100
+) -> Pool:
+    """The first `quotas[name]` (else `default`) proposals of each source that may be sold, in the order of the sources."""
+    proposals = [source.propose(request, moment, REACH) for source in sources]
+    limits = np.array([quotas.get(source.name, default) for source in sources], np.int64)
+    return merged(tuple(source.name for source in sources), proposals, limits)
+
+
+def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints) -> Pool:
+    """One pool of `proposals`, `limits[s]` of each source; see `Pool`."""
+    starts = np.zeros(len(proposals) + 1, np.int64)
+    np.cumsum([len(proposal.rows) for proposal in proposals], out=starts[1:])
+    if not starts[-1]:
+        empty = np.empty((len(names), 0), np.float32)
+        return Pool(np.empty(0, np.int32), names, empty, empty)
+    rows = np.concatenate([proposal.rows for proposal in proposals])
+    votes = np.concatenate([proposal.votes for proposal in proposals])
+    members, table, ranks = _union(rows, votes, starts, limits)
+    return Pool(members, names, table, ranks)
+
+
+@compiled
+def _union(rows: Rows, votes: Floats, starts: Ints, limits: Ints) -> tuple[Rows, Floats, Floats]:
+    capacity = 16
+    while capacity < 2 * len(rows):
+        capacity *= 2
+    slots, members = np.full(capacity, -1, np.int32), np.empty(capacity, np.int32)
+    found = np.empty(len(rows), np.int32)
+    size = 0
+    for source in range(len(limits)):
+        for place in range(starts[source], min(starts[source] + limits[source], starts[source + 1])):
+            slot = (np.int64(rows[place]) * 2654435761 & 0x7FFFFFFF) & (capacity - 1)
+            while slots[slot] != -1 and slots[slot] != rows[place]:
+                slot = (slot + 1) & (capacity - 1)
+            if slots[slot] == -1:
+                slots[slot], members[slot], found[size] = rows[place], size, rows[place]
+                size += 1
+    table = np.full((len(limits), size), np.nan, np.float32)
+    ranks = np.full((len(limits), size), np.nan, np.float32)
+    for source in range(len(limits)):
+        for place in range(starts[source], starts[source + 1]):
+            slot = (np.int64(rows[place]) * 2654435761 & 0x7FFFFFFF) & (capacity - 1)
+            while slots[slot] != -1 and slots[slot] != rows[place]:
+                slot = (slot + 1) & (capacity - 1)
+            if slots[slot] != -1:
+                table[source, members[slot]] = votes[place]
+                ranks[source, members[slot]] = place - starts[source]
+    return found[:size].copy(), table, ranks
