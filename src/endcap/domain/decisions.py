@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
-from endcap.domain.arrays import Floats
+from endcap.domain.arrays import Floats, Rows
 from endcap.domain.requests import Dropped, Offsets, Request, Shown
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The votes and feature values of the shown items, in slate order; NaN where nothing was known.
+    """Votes and feature values of the shown items in slate order, then of a seeded sample of the rest of the pool.
 
-    `votes` is float32 [sources, shown], `features` float32 [width, shown]; the names are the rows' names.
+    `rows` int32 [n]; `votes` float32 [sources, n], `features` float32 [width, n], NaN where nothing was known; the names
+    are those of their rows.
     """
 
+    rows: Rows
     sources: tuple[str, ...]
     votes: Floats
     names: tuple[str, ...]

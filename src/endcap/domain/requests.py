@@ -59,7 +59,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A row that was in the pool and may not be shown, with the name of the rule that says so."""
+    """Rows that were in the pool and may not be shown, with the name of the rule that says so."""
 
-    row: int
     rule: str
+    rows: Rows

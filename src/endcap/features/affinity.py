@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats, Rows
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.neighbours import Memory, strengths
-from endcap.retrieval.pool import Pool
-from endcap.state import Moment
+from endcap.state import Memory, Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Affinity:
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """Prices are those of now, as logarithms of minor units."""
         shelf = moment.shelf
-        rows, weights = strengths(moment.trail, self.memory)
+        rows, weights = moment.trail.strengths(self.memory)
         here = moment.trail.here[: len(rows)]
         category, brand = shelf.category[pool.rows], shelf.brand[pool.rows]
         prices, own = _log(shelf.prices(pool.rows, request.at)), _log(shelf.prices(rows, request.at))

@@ -6,8 +6,8 @@ import numpy as np
 
 from endcap.domain.arrays import Floats
 from endcap.domain.instants import DAY, HOUR
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.pool import Pool
 from endcap.state import NEVER, Moment
 
 

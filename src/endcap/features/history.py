@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats, Millis, Rows, compiled
 from endcap.domain.instants import DAY
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.pool import Pool
 from endcap.state import Moment
 
 

@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Floats, Ints, Rows, compiled
+from endcap.domain.arrays import Floats, Rows, compiled
 from endcap.domain.instants import DAY
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.pool import Pool
-from endcap.state import NEVER, Moment, TREND_DAYS
+from endcap.state import NEVER, TREND_DAYS, Moment
 
 YEAR_DAYS: Final = 365
 WEEK: Final = 7 * DAY

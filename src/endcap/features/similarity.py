@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from endcap.domain.arrays import Floats, Rows
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.neighbours import Memory, strengths
-from endcap.retrieval.pool import Pool
-from endcap.state import Moment
+from endcap.state import Memory, Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Similarity:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """NaN where the item or the whole trail has no vector."""
-        rows, weights = strengths(moment.trail, self.memory)
+        rows, weights = moment.trail.strengths(self.memory)
         touched, mine = self._known(rows), self._known(pool.rows)
         cosines = mine @ touched.T
         known = np.abs(touched).sum(axis=1) > 0

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from endcap.domain.arrays import Floats
+from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.retrieval.pool import Pool
 from endcap.state import Moment
 
 

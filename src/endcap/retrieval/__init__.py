@@ -1,17 +1,10 @@
 """Candidate sources, one file each: every one looks things up, none scans the catalog or knows the others."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.state import Moment
-
-
-class Proposal(NamedTuple):
-    """Distinct group rows int32 [m] with positive votes float32 [m], best first, ties by the smaller row."""
-
-    rows: Rows
-    votes: Floats
 
 
 class Source(Protocol):

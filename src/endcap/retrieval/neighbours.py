@@ -2,40 +2,39 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
-from endcap.retrieval import Proposal
 from endcap.retrieval.tables import Table
-from endcap.state import Moment, Trail
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """How much a touched row counts: `step_decay` per step back, halved every `half_life_days`, the `most` newest only."""
-
-    step_decay: float
-    half_life_days: float
-    most: int
-
-
-def strengths(trail: Trail, memory: Memory) -> tuple[Rows, Floats]:
-    """The rows of `trail` that `memory` keeps, and their weights float32 in (0, 1]."""
-    kept = slice(0, memory.most)
-    weights = memory.step_decay ** trail.steps[kept] * 0.5 ** (trail.days[kept] / memory.half_life_days)
-    return trail.rows[kept], weights.astype(np.float32)
+from endcap.state import Memory, Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Items near those of the trail: what is "near" is what the table was fitted on."""
+    """Items near those of the trail: what is "near" is what the table was fitted on.
+
+    `people` uint16, beside the table's rows, counts the distinct shoppers behind a neighbour; empty where none are behind it.
+    """
 
     name: str
     table: Table
     memory: Memory
+    people: NDArray[np.uint16]
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """Sum over the trail of memory times neighbour weight."""
-        rows, weights = strengths(moment.trail, self.memory)
+        rows, weights = moment.trail.strengths(self.memory)
         return self.table.look_up(rows, weights, limit)
+
+    def witness(self, moment: Moment, row: int, fewest: int) -> int:
+        """The row of the trail that speaks most for `row`, with at least `fewest` people behind it; -1 where none does."""
+        rows, weights = moment.trail.strengths(self.memory)
+        best, witness = 0.0, -1
+        for touched, weight in zip(rows.tolist(), weights.tolist(), strict=True):
+            if touched >= len(self.table):
+                continue
+            begin, end = self.table.starts[touched], self.table.starts[touched + 1]
+            place = begin + np.flatnonzero(self.table.rows[begin:end] == row)
+            if len(place) and (not len(self.people) or self.people[place[0]] >= fewest):
+                vote = weight * float(self.table.weights[place[0]])
+                best, witness = max((best, witness), (vote, touched), key=lambda pair: pair[0])
+        return witness

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats
 from endcap.domain.instants import DAY
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
-from endcap.retrieval import Proposal
 from endcap.retrieval.tables import best
 from endcap.state import Moment
 

@@ -1,42 +1,24 @@
 """The pool: the union of what the sources propose, with every source's vote for every member."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
-from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
+from endcap.domain.arrays import Floats, Ints, Rows, compiled
+from endcap.domain.placements import Placement
+from endcap.domain.pools import Pool, Proposal
 from endcap.domain.requests import Request
-from endcap.retrieval import Proposal, Source
+from endcap.retrieval import Source
 from endcap.state import Moment
 
 REACH = 1_000
 """How many proposals of a source are looked at; the votes of those beyond its quota count for members of the pool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Distinct group rows int32 [n]; per source votes float32 [s, n] and ranks float32 [s, n] from 0, NaN where none."""
-
-    rows: Rows
-    sources: tuple[str, ...]
-    votes: Floats
-    ranks: Floats
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def kept(self, mask: Bools) -> "Pool":
-        """The members where `mask` is true, in their order."""
-        return Pool(self.rows[mask], self.sources, self.votes[:, mask], self.ranks[:, mask])
-
-
-def pool(
-    sources: Sequence[Source], quotas: Mapping[str, int], request: Request, moment: Moment, default: int = 100
-) -> Pool:
-    """The first `quotas[name]` (else `default`) proposals of each source that may be sold, in the order of the sources."""
+def pool_of(sources: Sequence[Source], placement: Placement, request: Request, moment: Moment) -> Pool:
+    """The first proposals of each source, as many as the placement's quota says, in the order of the sources."""
     proposals = [source.propose(request, moment, REACH) for source in sources]
-    limits = np.array([quotas.get(source.name, default) for source in sources], np.int64)
+    limits = np.array([placement.quotas.get(source.name, placement.quota) for source in sources], np.int64)
     return merged(tuple(source.name for source in sources), proposals, limits)
 
 

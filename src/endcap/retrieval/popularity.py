@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from endcap.domain.arrays import Rows
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
-from endcap.retrieval import Proposal
-from endcap.retrieval.neighbours import Memory, strengths
 from endcap.retrieval.tables import Table
-from endcap.state import Moment
+from endcap.state import Memory, Moment
 
 _EVERYWHERE: Rows = np.zeros(1, np.int32)
 _ONE = np.ones(1, np.float32)
@@ -53,7 +52,7 @@ class CategoryPopularity:
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """Sum over the trail of memory times popularity within the row's category."""
-        rows, weights = strengths(moment.trail, self.memory)
+        rows, weights = moment.trail.strengths(self.memory)
         known = rows < len(self.category)
         keys = self.category[rows[known]]
         return self.table.look_up(keys[keys > 0], weights[known][keys > 0], limit)

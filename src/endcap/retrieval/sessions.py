@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from endcap.domain.arrays import Floats
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
-from endcap.retrieval import Proposal
-from endcap.retrieval.neighbours import Memory, strengths
 from endcap.retrieval.tables import Table, best
-from endcap.state import Moment
+from endcap.state import Memory, Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class SessionNeighbours:
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """Votes of the nearest sessions."""
-        rows, weights = strengths(moment.trail, self.memory)
+        rows, weights = moment.trail.strengths(self.memory)
         known = rows < len(self.index.idf)
         rows = rows[known]
         sessions, overlap = self.index.sessions.sums(rows, weights[known] * self.index.idf[rows])

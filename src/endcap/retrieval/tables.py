@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
-from endcap.retrieval import Proposal
+from endcap.domain.pools import Proposal
 
 _EMPTY: Final = np.int32(-1)
 

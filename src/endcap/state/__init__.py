@@ -6,11 +6,24 @@ state. A `Shopper` is a value; the `Shelf` is a set of arrays that one owner upd
 
 from dataclasses import dataclass
 
-from endcap.state.moment import Moment, Trail, observe
+from endcap.state.moment import Memory, Moment, Trail, observe
 from endcap.state.shelf import TREND_DAYS, Shelf
 from endcap.state.shopper import NEVER, NEWCOMER, PURCHASE, Shopper, fold
 
-__all__ = ["NEVER", "NEWCOMER", "PURCHASE", "TREND_DAYS", "Moment", "Shelf", "Shopper", "State", "Trail", "fold", "observe"]
+__all__ = [
+    "NEVER",
+    "NEWCOMER",
+    "PURCHASE",
+    "TREND_DAYS",
+    "Memory",
+    "Moment",
+    "Shelf",
+    "Shopper",
+    "State",
+    "Trail",
+    "fold",
+    "observe",
+]
 
 
 @dataclass(frozen=True, slots=True)

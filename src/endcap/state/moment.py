@@ -11,9 +11,18 @@ from endcap.domain.events import Events, Kind
 from endcap.domain.instants import DAY, SESSION_IDLE
 from endcap.domain.requests import Request
 from endcap.state.shelf import Shelf
-from endcap.state.shopper import NEWCOMER, PURCHASE, Shopper, fold, settled
+from endcap.state.shopper import NEWCOMER, Shopper, fold, settled
 
 TRAIL: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much a touched row counts: `step_decay` per step back, halved every `half_life_days`, the `most` newest only."""
+
+    step_decay: float
+    half_life_days: float
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,12 @@ class Trail:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def strengths(self, memory: Memory) -> tuple[Rows, Floats]:
+        """The rows that `memory` keeps, and their weights float32 in (0, 1]."""
+        kept = slice(0, memory.most)
+        weights = memory.step_decay ** self.steps[kept] * 0.5 ** (self.days[kept] / memory.half_life_days)
+        return self.rows[kept], weights.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,14 @@ class Shopper:
             raise ValueError(f"shopper state has format {version}, this release reads {_FORMAT}; rebuild the state")
         position = _HEADER.size
         columns = []
-        for dtype, count in (("<i8", recent), ("<i8", recent), ("<i4", recent), ("u1", recent), (PURCHASE, purchases), ("<u2", days)):
+        for dtype, count in (
+            ("<i8", recent),
+            ("<i8", recent),
+            ("<i4", recent),
+            ("u1", recent),
+            (PURCHASE, purchases),
+            ("<u2", days),
+        ):
             columns.append(np.frombuffer(packed, dtype, count, position))
             position += columns[-1].nbytes
         time, session, row, kind, bought, bought_on = columns

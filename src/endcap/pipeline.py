@@ -1,0 +1,124 @@
+"""The whole recommender on one screen: rank() · arrange() · recommend(), pure functions of recorded inputs.
+
+Serving, shadow, replay, evaluation and ranker training all call these. Nothing here, or below, reads a clock, draws
+a random number but from `Philox(request.seed)`, or does any I/O.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from endcap import slate
+from endcap.domain.arrays import Floats, Ints, Rows
+from endcap.domain.decisions import Decision, Evidence
+from endcap.domain.pools import Pool
+from endcap.domain.requests import Dropped, Offsets, Request, Shown
+from endcap.policy import Policy
+from endcap.retrieval.neighbours import Neighbours
+from endcap.retrieval.pool import pool_of
+from endcap.snapshot import Snapshot
+from endcap.state import Moment, State, observe
+
+UNSHOWN_SAMPLE: Final = 3
+"""How many members of the pool that were not shown have their features recorded as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What may be shown, before it is scored: the admitted pool and its features float32 [width, n]."""
+
+    request: Request
+    moment: Moment
+    offsets: Offsets
+    pool: Pool
+    features: Floats
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Scored candidates: `rows` int32 [n] best first, ties by the smaller row, and their `scores` float32 [n].
+
+    `order` int64 [n] gives their places in the pool.
+    """
+
+    candidates: Candidates
+    order: Ints
+    rows: Rows
+    scores: Floats
+
+
+def candidates(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Candidates:
+    """What the sources propose and the rules admit, with its features."""
+    placement = policy.placement(request.placement)
+    moment = observe(request, state.shopper, state.shelf)
+    pool = pool_of(snapshot.sources, placement, request, moment)
+    pool, dropped = slate.admit(placement, request, moment, pool)
+    features = snapshot.features.matrix(request, moment, pool)
+    return Candidates(request, moment, Offsets(state.shopper.offset, state.shelf.offset), pool, features, dropped)
+
+
+def rank(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Ranking:
+    """The candidates in the ranker's order."""
+    found = candidates(request, state, snapshot, policy)
+    scores = snapshot.ranker.score(found.features)
+    order = np.lexsort((found.pool.rows, -scores))
+    return Ranking(found, order, found.pool.rows[order], scores[order])
+
+
+def arrange(ranking: Ranking, snapshot: Snapshot, policy: Policy) -> Decision:
+    """The slate of a ranking, with everything that it depended on."""
+    found, request = ranking.candidates, ranking.candidates.request
+    placement = policy.placement(request.placement)
+    shelf = found.moment.shelf
+    arranged = slate.arranged(ranking.rows, ranking.scores, shelf, placement, request.k, snapshot.alike)
+    places = ranking.order[arranged.chosen]
+    groups = ranking.rows[arranged.chosen]
+    reasons = slate.reasons(found.pool.sources, found.pool.ranks[:, places], groups, _witness(snapshot, found.moment))
+    shown = tuple(
+        Shown(slate.variant(found.moment, int(group)), float(ranking.scores[index]), position, 1.0, reason)
+        for position, (group, index, reason) in enumerate(zip(groups, arranged.chosen, reasons, strict=True), 1)
+    )
+    return Decision(
+        request=request,
+        offsets=found.offsets,
+        snapshot=snapshot.version,
+        policy=policy.version,
+        rung="R0",
+        degraded=(),
+        slate=shown,
+        dropped=found.dropped + slate.capped(ranking.rows, arranged),
+        pool_size=len(found.pool),
+        short_because=slate.shortage(len(shown), request.k, found.dropped, arranged),
+        evidence=_evidence(found, snapshot, places),
+    )
+
+
+def recommend(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Decision:
+    """The slate for `request`, given all that was known."""
+    return arrange(rank(request, state, snapshot, policy), snapshot, policy)
+
+
+def _witness(snapshot: Snapshot, moment: Moment) -> slate.Witness:
+    neighbours = {source.name: source for source in snapshot.sources if isinstance(source, Neighbours)}
+
+    def witness(source: str, row: int) -> int:
+        return neighbours[source].witness(moment, row, slate.FEWEST_PEOPLE) if source in neighbours else -1
+
+    return witness
+
+
+def _evidence(found: Candidates, snapshot: Snapshot, places: Ints) -> Evidence:
+    """Votes and features of what is shown, and of a seeded sample of the rest."""
+    rest = np.setdiff1d(np.arange(len(found.pool)), places)
+    generator = np.random.Generator(np.random.Philox(found.request.seed))
+    sample = generator.choice(rest, min(UNSHOWN_SAMPLE, len(rest)), replace=False)
+    logged = np.concatenate([places, sample])
+    return Evidence(
+        rows=found.pool.rows[logged],
+        sources=found.pool.sources,
+        votes=found.pool.votes[:, logged],
+        names=snapshot.features.schema,
+        features=found.features[:, logged],
+    )

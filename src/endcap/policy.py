@@ -1,0 +1,130 @@
+"""What people decided: placements with their quotas, rules and caps; one immutable version, read from TOML text."""
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeVar
+
+from endcap.domain.placements import Placement
+from endcap.errors import InvalidPolicy, InvalidRequest
+
+DEFAULT_POLICY: Final = """\
+# Business decisions: what each placement shows. Every change is a new version; the running server picks it up by itself.
+# quota              candidates taken from each source, unless [placements.NAME.quotas] names the source
+# purchased          "show" or "hide" what the shopper bought before
+# most_per_brand     at most so many of one brand in a slate; 0 is no cap; likewise most_per_category
+# diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
+
+[placements.home]
+quota = 150
+purchased = "show"
+most_per_brand = 0
+most_per_category = 6
+diversity = 0.05
+
+[placements.home.quotas]
+personal = 300
+
+[placements.discovery]
+quota = 150
+purchased = "hide"
+most_per_category = 4
+diversity = 0.15
+
+[placements.product]
+quota = 150
+purchased = "show"
+diversity = 0.05
+
+[placements.cart]
+quota = 150
+purchased = "show"
+most_per_category = 4
+diversity = 0.1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All placements; `version` is the digest of the text they were read from."""
+
+    version: str
+    placements: Mapping[str, Placement]
+
+    def placement(self, name: str) -> Placement:
+        """The placement called `name`. Raises InvalidRequest, with the nearest name, where there is none."""
+        if name in self.placements:
+            return self.placements[name]
+        raise InvalidRequest(f"placement {name!r} is unknown{_nearest(name, self.placements)}")
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy of a TOML text. Raises InvalidPolicy with the key, what was given and what is expected."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidPolicy(f"policy: not TOML: {error}") from None
+    _known(document, ("placements",), "policy")
+    placements = {name: _placement(name, table) for name, table in _table(document, "placements", "policy").items()}
+    if not placements:
+        raise InvalidPolicy("policy: no placement; expected at least one [placements.NAME]")
+    return Policy(hashlib.sha256(text.encode()).hexdigest()[:16], placements)
+
+
+def _placement(name: str, table: Any) -> Placement:
+    where = f"placements.{name}"
+    if not isinstance(table, dict):
+        raise InvalidPolicy(f"policy: {where} is {table!r}; expected a table")
+    _known(table, tuple(each.name for each in fields(Placement) if each.name != "name"), where)
+    quotas = _table(table, "quotas", where)
+    purchased = table.get("purchased", "show")
+    if purchased not in ("show", "hide"):
+        raise InvalidPolicy(f'policy: {where}.purchased is {purchased!r}; expected "show" or "hide"')
+    return Placement(
+        name=name,
+        quota=_number(table, "quota", int, where, (1, 1000), 150),
+        quotas={source: _number(quotas, source, int, f"{where}.quotas", (0, 1000), 0) for source in quotas},
+        purchased=purchased,
+        most_per_brand=_number(table, "most_per_brand", int, where, (0, 1000), 0),
+        most_per_category=_number(table, "most_per_category", int, where, (0, 1000), 0),
+        diversity=_number(table, "diversity", float, where, (0.0, 1.0), 0.0),
+    )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _number(
+    table: Mapping[str, Any],
+    key: str,
+    kind: type[_Number],
+    where: str,
+    bounds: tuple[_Number, _Number],
+    default: _Number,
+) -> _Number:
+    value: object = table.get(key, default)
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
+    if not fits or not bounds[0] <= value <= bounds[1]:
+        noun = "a whole number" if kind is int else "a number"
+        raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected {noun} from {bounds[0]} to {bounds[1]}")
+    return kind(value)
+
+
+def _table(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    table = document.get(key, {})
+    if not isinstance(table, dict):
+        raise InvalidPolicy(f"policy: {where}.{key} is {table!r}; expected a table")
+    return table
+
+
+def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
+    for name in table:
+        if name not in names:
+            raise InvalidPolicy(f"policy: {where} has no key {name!r}{_nearest(name, names)}")
+
+
+def _nearest(name: str, names: Mapping[str, Any] | tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, list(names), 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(sorted(names))}"

@@ -1,0 +1,107 @@
+"""The order of a slate: the ranking's best, under caps per brand and category, less alike than by score alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
+from endcap.domain.placements import Placement
+from endcap.domain.requests import Dropped
+from endcap.state import Moment, Shelf
+
+_WINDOW_PER_PLACE = 4
+_WINDOW_MORE = 60
+
+
+class Arranged(NamedTuple):
+    """`chosen` int64 indexes into the ranking, in slate order; `brand_capped` and `category_capped` mark what a cap kept out."""
+
+    chosen: Ints
+    brand_capped: Bools
+    category_capped: Bools
+
+
+def arranged(rows: Rows, scores: Floats, shelf: Shelf, placement: Placement, k: int, alike: Floats) -> Arranged:
+    """At most `k` of `rows` (best first), greedily by maximal marginal relevance (Carbonell & Goldstein 1998).
+
+    Each place goes to the largest (1 - d) * relevance - d * likeness, with d the placement's diversity, relevance the
+    score scaled to [0, 1] over the window, and likeness the largest cosine (`alike`) to what is already placed.
+    """
+    size = min(len(rows), _WINDOW_PER_PLACE * k + _WINDOW_MORE)
+    rows = rows[:size]
+    if placement.diversity > 0 and len(alike):
+        known = rows < len(alike)
+        vectors = np.where(known[:, None], alike[np.where(known, rows, 0)], 0).astype(np.float32)
+    else:
+        vectors = np.zeros((size, 0), np.float32)
+    brand_cap, category_cap = placement.most_per_brand or size, placement.most_per_category or size
+    codes = shelf.brand[rows], shelf.category[rows]
+    return Arranged(*_greedy(scores[:size], *codes, vectors, k, placement.diversity, brand_cap, category_cap))
+
+
+def capped(rows: Rows, arranged: Arranged) -> tuple[Dropped, ...]:
+    """The rows that a cap kept out, under its name."""
+    size = len(arranged.brand_capped)
+    found = (("brand_cap", arranged.brand_capped), ("category_cap", arranged.category_capped & ~arranged.brand_capped))
+    return tuple(Dropped(rule, rows[:size][mask]) for rule, mask in found if mask.any())
+
+
+def shortage(shown: int, k: int, dropped: tuple[Dropped, ...], arranged: Arranged) -> str:
+    """Why fewer than `k` items are shown: a cap, the rule that dropped most, or nothing to propose; empty if k are."""
+    if shown >= k:
+        return ""
+    if arranged.brand_capped.any() or arranged.category_capped.any():
+        return "caps"
+    most = max(dropped, key=lambda rule: len(rule.rows), default=None)
+    return most.rule if most else "few_candidates"
+
+
+def variant(moment: Moment, group: int) -> int:
+    """The row to show for `group`: the available variant that the shopper touched last, else the first available one."""
+    shelf = moment.shelf
+    if group not in shelf.variants:
+        return group
+    available = [row for row in shelf.variants[group] if shelf.available[row]]
+    touched = moment.touched.tolist()
+    return min(available, key=lambda row: touched.index(row) if row in touched else len(touched))
+
+
+@compiled
+def _greedy(
+    scores: Floats, brand: Rows, category: Rows, vectors: Floats,
+    k: int, diversity: float, most_per_brand: int, most_per_category: int,
+) -> tuple[Ints, Bools, Bools]:  # fmt: skip
+    n = len(scores)
+    chosen, size = np.empty(min(k, n), np.int64), 0
+    taken, by_brand, by_category = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    likeness = np.zeros(n, np.float32)
+    low, spread = np.float32(0), np.float32(1)
+    if n:
+        low = scores.min()
+        spread = max(scores.max() - low, np.float32(1e-9))
+    while size < len(chosen):
+        best, place = -np.inf, -1
+        for index in range(n):
+            if taken[index] or by_brand[index] or by_category[index]:
+                continue
+            value = (1 - diversity) * (scores[index] - low) / spread - diversity * likeness[index]
+            if value > best:
+                best, place = value, index
+        if place < 0:
+            break
+        chosen[size], taken[place] = place, True
+        size += 1
+        same_brand, same_category = 0, 0
+        for index in chosen[:size]:
+            same_brand += brand[index] == brand[place]
+            same_category += category[index] == category[place]
+        for index in range(n):
+            if not taken[index]:
+                by_brand[index] |= brand[place] > 0 and brand[index] == brand[place] and same_brand >= most_per_brand
+                full = category[place] > 0 and category[index] == category[place] and same_category >= most_per_category
+                by_category[index] |= full
+                cosine = np.float32(0)
+                for d in range(vectors.shape[1]):
+                    cosine += vectors[index, d] * vectors[place, d]
+                likeness[index] = max(likeness[index], cosine)
+    return chosen[:size], by_brand, by_category

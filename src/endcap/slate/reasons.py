@@ -1,0 +1,53 @@
+"""Why an item is shown: the source that speaks for it, said as a code; texts belong to the edge."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from endcap.domain.arrays import Floats, Ints
+from endcap.domain.requests import Reason
+
+FEWEST_PEOPLE: Final = 3
+"""A reason that tells what other people did needs at least so many of them."""
+
+CODES: Final = {
+    "personal": "bought_before",
+    "cooccurrence": "chosen_together",
+    "transitions": "chosen_next",
+    "sessions": "like_minded",
+    "factors": "like_minded",
+    "vectors": "like_minded",
+    "content": "similar",
+    "content_rare": "similar",
+    "category": "popular_in_category",
+    "region": "popular_in_region",
+    "season": "in_season",
+    "arrivals": "new",
+    "popularity": "popular",
+}
+"""Source name to reason code."""
+
+Witness = Callable[[str, int], int]
+"""The row of the trail that speaks for an item in a source's name, -1 where none may be named."""
+
+
+def reasons(sources: tuple[str, ...], ranks: Floats, rows: Ints, witness: Witness) -> list[Reason]:
+    """One reason for each of `rows`, whose ranks by source are the columns of `ranks` float32 [s, n].
+
+    A past purchase comes first; then the source with a witness that ranks the item highest; then the highest at all.
+    """
+    return [_reason(sources, ranks[:, column], int(row), witness) for column, row in enumerate(rows)]
+
+
+def _reason(sources: tuple[str, ...], ranks: Floats, row: int, witness: Witness) -> Reason:
+    voting = sorted(np.flatnonzero(~np.isnan(ranks)).tolist(), key=lambda index: (ranks[index], index))
+    names = [sources[index] for index in voting]
+    if "personal" in names:
+        return Reason(CODES["personal"])
+    for name in names:
+        anchor = witness(name, row)
+        if anchor >= 0:
+            return Reason(CODES[name], anchor)
+    unwitnessed = [name for name in names if CODES[name] not in ("chosen_together", "chosen_next", "similar")]
+    return Reason(CODES[unwitnessed[0]] if unwitnessed else "picked")

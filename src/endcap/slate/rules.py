@@ -1,0 +1,53 @@
+"""The rules that decide what of a pool may be shown; every dropped row keeps the name of the first rule against it."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from endcap.domain.arrays import Bools, Rows
+from endcap.domain.placements import Placement
+from endcap.domain.pools import Pool
+from endcap.domain.requests import Dropped, Request
+from endcap.state import Moment
+
+Rule = Callable[[Placement, Request, Moment, Rows], Bools]
+"""True for the rows that may not be shown."""
+
+
+def _unavailable(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    return ~moment.shelf.available[rows]
+
+
+def _excluded(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    return np.isin(rows, moment.shelf.group[request.exclude])
+
+
+def _anchor(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    return np.isin(rows, moment.shelf.group[request.anchors])
+
+
+def _purchased(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    if placement.purchased == "show":
+        return np.zeros(len(rows), np.bool_)
+    return np.isin(rows, moment.purchases["row"])
+
+
+RULES: Final[tuple[tuple[str, Rule], ...]] = (
+    ("unlisted_or_out_of_stock", _unavailable),
+    ("excluded", _excluded),
+    ("anchor", _anchor),
+    ("purchased", _purchased),
+)
+
+
+def admit(placement: Placement, request: Request, moment: Moment, pool: Pool) -> tuple[Pool, tuple[Dropped, ...]]:
+    """The members of `pool` that every rule admits, and the others under the first rule that refused them."""
+    refused = np.zeros(len(pool), np.bool_)
+    dropped = []
+    for name, rule in RULES:
+        against = rule(placement, request, moment, pool.rows) & ~refused
+        if against.any():
+            dropped.append(Dropped(name, pool.rows[against]))
+            refused |= against
+    return (pool.kept(~refused) if dropped else pool), tuple(dropped)
