@@ -104,9 +104,9 @@ def _number(
     bounds: tuple[_Number, _Number],
     default: _Number,
 ) -> _Number:
-    value: object = table.get(key, default)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
-    if not fits or not bounds[0] <= value <= bounds[1]:
+    value: Any = table.get(key, default)
+    kinds = (int, float) if kind is float else (int,)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not bounds[0] <= value <= bounds[1]:
         noun = "a whole number" if kind is int else "a number"
         raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected {noun} from {bounds[0]} to {bounds[1]}")
     return kind(value)

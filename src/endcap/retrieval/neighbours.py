@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.retrieval.tables import Table
@@ -28,13 +32,22 @@ class Neighbours:
     def witness(self, moment: Moment, row: int, fewest: int) -> int:
         """The row of the trail that speaks most for `row`, with at least `fewest` people behind it; -1 where none does."""
         rows, weights = moment.trail.strengths(self.memory)
-        best, witness = 0.0, -1
-        for touched, weight in zip(rows.tolist(), weights.tolist(), strict=True):
-            if touched >= len(self.table):
-                continue
-            begin, end = self.table.starts[touched], self.table.starts[touched + 1]
-            place = begin + np.flatnonzero(self.table.rows[begin:end] == row)
-            if len(place) and (not len(self.people) or self.people[place[0]] >= fewest):
-                vote = weight * float(self.table.weights[place[0]])
-                best, witness = max((best, witness), (vote, touched), key=lambda pair: pair[0])
-        return witness
+        table = self.table
+        return int(_witness(table.starts, table.rows, table.weights, self.people, rows, weights, row, fewest))
+
+
+@compiled
+def _witness(
+    starts: Ints, neighbours: Rows, votes: Floats, people: NDArray[np.uint16],
+    rows: Rows, weights: Floats, row: int, fewest: int,
+) -> int:  # fmt: skip
+    best, witness = np.float32(0), -1
+    for index in range(len(rows)):
+        if rows[index] >= len(starts) - 1:
+            continue
+        for place in range(starts[rows[index]], starts[rows[index] + 1]):
+            if neighbours[place] == row and (len(people) == 0 or people[place] >= fewest):
+                vote = weights[index] * votes[place]
+                if vote > best:
+                    best, witness = vote, rows[index]
+    return witness

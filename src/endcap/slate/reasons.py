@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from endcap.domain.arrays import Floats, Ints
+from endcap.domain.arrays import Floats, Rows
 from endcap.domain.requests import Reason
 
 FEWEST_PEOPLE: Final = 3
@@ -32,7 +32,7 @@ Witness = Callable[[str, int], int]
 """The row of the trail that speaks for an item in a source's name, -1 where none may be named."""
 
 
-def reasons(sources: tuple[str, ...], ranks: Floats, rows: Ints, witness: Witness) -> list[Reason]:
+def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, witness: Witness) -> list[Reason]:
     """One reason for each of `rows`, whose ranks by source are the columns of `ranks` float32 [s, n].
 
     A past purchase comes first; then the source with a witness that ranks the item highest; then the highest at all.
