@@ -1,0 +1,90 @@
+"""An evaluation as plain tables, readable at 100 columns. Knows words and columns; prints nothing itself."""
+
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from endcap.evaluation.results import Evaluation
+from endcap.metrics import Interval
+
+GAINS: Final = ("recall@10", "recall@20", "ndcg@10", "mrr@10")
+SHOWN: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "precision@10", "mrr@10")
+
+
+def summary(evaluation: Evaluation) -> RenderableType:
+    """The ladder, its gains, what the lists show of the catalog, and the sources, one below the other."""
+    tables = (ladder_table(evaluation), gain_table(evaluation), breadth_table(evaluation), source_table(evaluation))
+    return Group(*tables)
+
+
+def ladder_table(evaluation: Evaluation) -> Table:
+    """One row a layer: mean figures of the mixed list, recall of the discovery list; layers left out below."""
+    title = f"Layer ladder: {evaluation.protocol}, split {evaluation.split.text}, {evaluation.cases:,} cases"
+    table = _table(title, "layer", *SHOWN)
+    with_discovery = any(layer.discovery for layer in evaluation.layers)
+    if with_discovery:
+        table.add_column("discovery recall@20", justify="right")
+    for layer in evaluation.layers:
+        found = [f"{layer.metrics[name].mean:.4f}" for name in SHOWN]
+        if with_discovery:
+            found.append(f"{layer.discovery['recall@20'].mean:.4f}" if layer.discovery else "-")
+        table.add_row(layer.name, *found)
+    notes = [f"left out: {layer.name}, because {layer.because}" for layer in evaluation.left_out]
+    if with_discovery:
+        notes.insert(0, f"discovery: only items new to the shopper, {evaluation.discovery_cases:,} cases with one")
+    table.caption = "\n".join(notes) or None
+    return table
+
+
+def gain_table(evaluation: Evaluation) -> Table:
+    """What each layer adds to the row above, with its 95 % interval, in words too."""
+    table = _table("Gain over the row above, paired bootstrap 95 % interval", "layer", "metric", "gain", "interval")
+    table.add_column("in words")
+    for layer in evaluation.layers:
+        if layer.gain is None:
+            continue
+        for name in GAINS:
+            mean, low, high = gain = layer.gain[name]
+            label = layer.name if name == GAINS[0] else ""
+            table.add_row(label, name, f"{mean:+.4f}", f"[{low:+.4f}, {high:+.4f}]", verdict(gain))
+    return table
+
+
+def breadth_table(evaluation: Evaluation) -> Table:
+    """Repeat and new items apart, and how much of the catalog the lists show."""
+    columns = "repeat recall@10", "repeat recall@20", "new recall@10", "new recall@20", "catalog coverage", "cold items"
+    table = _table("Repeat and new items of the mixed list; first 20 places: coverage, cold share", "layer", *columns)
+    for layer in evaluation.layers:
+        parts = [part.get(name) for part in (layer.repeat, layer.new) for name in ("recall@10", "recall@20")]
+        shares = ["-" if share is None else f"{share:.4f}" for share in (*parts, layer.coverage, layer.cold)]
+        table.add_row(layer.name, *shares)
+    return table
+
+
+def source_table(evaluation: Evaluation) -> Table:
+    """Recall@100 of each source's proposals, and of all that was ranked."""
+    table = _table("Candidate recall of the last layer", "source", "recall@100")
+    for name, found in evaluation.candidates.items():
+        table.add_row("pool (all ranked)" if name == "pool" else name, f"{found:.4f}")
+    return table
+
+
+def verdict(gain: Interval) -> str:
+    """What an interval allows to say.
+
+    >>> verdict(Interval(0.01, -0.002, 0.02)), verdict(Interval(0.01, 0.002, 0.02))
+    ('no gain: the interval holds 0', 'gain')
+    """
+    if gain.holds_zero:
+        return "no gain: the interval holds 0"
+    return "gain" if gain.mean > 0 else "loss"
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", caption_justify="left")
+    table.add_column(first, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
