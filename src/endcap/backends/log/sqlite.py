@@ -33,15 +33,18 @@ CREATE TABLE {stream} (
     body BLOB NOT NULL,
     version INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX {stream}_key ON {stream} (key) WHERE key <> x'';
-CREATE INDEX {stream}_shopper ON {stream} (shopper) WHERE shopper <> x'';
+CREATE TABLE {stream}_keys (key BLOB PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE {stream}_people (shopper BLOB, offset INTEGER, PRIMARY KEY (shopper, offset)) STRICT, WITHOUT ROWID;
 """
+"""Keys and people are tables rather than indexes, so that a batch enters them sorted: twice as fast at a million."""
+_COLUMNS: Final = "offset, kind, key, shopper, at, body, version"
 _CONSUMERS_TABLE: Final = "CREATE TABLE consumers (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID"
 _WRITER: Final = """
+PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
-PRAGMA cache_size = -65536;
-PRAGMA wal_autocheckpoint = 4000;
+PRAGMA cache_size = -131072;
+PRAGMA wal_autocheckpoint = 8000;
 PRAGMA journal_size_limit = 67108864;
 """
 _KEYS_AT_ONCE: Final = 500
@@ -90,15 +93,15 @@ class SqliteLog(Log):
     def read(self, stream: Stream, after: int, limit: int) -> list[Record]:
         """At most `limit` records with an offset above `after`, in order."""
         return self._records(
-            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} WHERE offset > ? ORDER BY offset LIMIT ?",
+            f"SELECT {_COLUMNS} FROM {_table(stream)} WHERE offset > ? ORDER BY offset LIMIT ?",
             (after, limit),
         )
 
     def person(self, stream: Stream, shopper: bytes) -> list[Record]:
         """All records about one person, in order; none for the empty shopper key."""
         return self._records(
-            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} "
-            "WHERE shopper = ? AND shopper <> x'' ORDER BY offset",
+            f"SELECT {_COLUMNS} FROM {_table(stream)} "
+            f"WHERE offset IN (SELECT offset FROM {stream}_people WHERE shopper = ?) ORDER BY offset",
             (shopper,),
         )
 
@@ -213,20 +216,20 @@ def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry
             if entry.key:
                 offset_of[entry.key] = offset
         offsets.append(offset)
-    connection.executemany(
-        f"INSERT INTO {stream} (offset, kind, key, shopper, at, body, version) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-    )
+    connection.executemany(f"INSERT INTO {stream} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(f"INSERT INTO {stream}_keys VALUES (?, ?)", sorted((row[2], row[0]) for row in rows if row[2]))
+    connection.executemany(f"INSERT INTO {stream}_people VALUES (?, ?)", sorted((row[3], row[0]) for row in rows if row[3]))
     return Appended(offsets, fresh)
 
 
 def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> dict[bytes, int]:
     """The offsets of those keys of `entries` that stand in the log."""
-    keys = [entry.key for entry in entries if entry.key]
+    keys = sorted(entry.key for entry in entries if entry.key)
     known: dict[bytes, int] = {}
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         some = keys[start : start + _KEYS_AT_ONCE]
         marks = ",".join("?" * len(some))
-        known.update(connection.execute(f"SELECT key, offset FROM {_table(stream)} WHERE key IN ({marks}) AND key <> x''", some))
+        known.update(connection.execute(f"SELECT key, offset FROM {_table(stream)}_keys WHERE key IN ({marks})", some))
     return known
 
 
