@@ -108,7 +108,7 @@ class SqliteLog(Log):
     def find(self, stream: Stream, key: bytes) -> Record | None:
         """The record with the dedupe key `key`, None where there is none."""
         records = self._records(
-            f"SELECT offset, kind, key, shopper, at, body, version FROM {_table(stream)} WHERE key = ? AND key <> x''", (key,)
+            f"SELECT {_COLUMNS} FROM {_table(stream)} WHERE offset = (SELECT offset FROM {stream}_keys WHERE key = ?)", (key,)
         )
         return records[0] if records else None
 
