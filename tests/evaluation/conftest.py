@@ -31,7 +31,7 @@ def evaluation() -> Evaluation:
         layers=(
             layer("popularity", 0.03, None),
             layer("collaborative", 0.15, Interval(0.12, 0.11, 0.13)),
-            layer("session", 0.1500004, Interval(0.0000004, -0.002, 0.002)),
+            layer("session", 0.1500004, Interval(-0.0000004, -0.002, 0.002)),
             layer("hybrid", 0.1, Interval(-0.05, -0.06, -0.04)),
         ),
         left_out=(LeftOut("content", "no item has a text"),),

@@ -32,14 +32,12 @@ def draw_chart(evaluation: Evaluation, path: Path) -> None:
             places + (index - 1) * WIDTH, means, WIDTH, yerr=whiskers, color=colour, label=name,
             capsize=3, error_kw={"elinewidth": 1, "ecolor": "#333333"},
         )  # fmt: skip
-        labels = [f"{mean:.3f}" for mean in means]
-        axes.bar_label(bars, labels, label_type="center", rotation=90, color="white", fontsize=9)
+        axes.bar_label(bars, [f"{mean:.4f}" for mean in means], padding=2, fontsize=8)
     axes.set_xticks(places, [layer.name for layer in evaluation.layers], fontsize=11)
     axes.set_ylabel("mean over cases, 95 % bootstrap interval")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left", ncols=len(DRAWN))
-    axes.margins(y=0.15)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(DRAWN))
     cases = f"{evaluation.cases:,} cases"
     figure.suptitle(f"What each layer adds: {evaluation.protocol}, split {evaluation.split.text}, {cases}", fontsize=13)
     canvas.print_png(path, metadata={"Software": None})

@@ -1,5 +1,6 @@
 """An evaluation as plain tables, readable at 100 columns. Knows words and columns; prints nothing itself."""
 
+from itertools import chain
 from typing import Final
 
 from rich import box
@@ -15,8 +16,8 @@ SHOWN: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "precision@10", 
 
 def summary(evaluation: Evaluation) -> RenderableType:
     """The ladder, its gains, what the lists show of the catalog, and the sources, one below the other."""
-    tables = (ladder_table(evaluation), gain_table(evaluation), breadth_table(evaluation), source_table(evaluation))
-    return Group(*tables)
+    tables = ladder_table, gain_table, breadth_table, source_table
+    return Group(*chain.from_iterable((table(evaluation), "") for table in tables))
 
 
 def ladder_table(evaluation: Evaluation) -> Table:
