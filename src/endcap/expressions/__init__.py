@@ -1,7 +1,7 @@
 """The one expression grammar of Endcap: mappings now, filters and rules by the same words.
 
 SQL-like and closed: literals, columns, operators, CASE, CAST and the functions of `signatures.FUNCTIONS`; nothing can
-be called, reached or looped beyond them. Knows text, trees and types. Does not evaluate: who has columns compiles a tree.
+be called beyond them. Knows text, trees and types. Does not evaluate: who has columns compiles a tree.
 
     literals     12  1.5  'it''s'  TRUE  FALSE  NULL
     columns      price  "unit price"

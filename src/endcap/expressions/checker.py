@@ -64,7 +64,7 @@ class _Misfit(Exception):
 
 
 # One branch a kind of node: flat, and mypy sees that none is missing.
-def _type(expression: Expression, columns: Mapping[str, Type]) -> Type | None:  # noqa: C901, PLR0911, PLR0912
+def _type(expression: Expression, columns: Mapping[str, Type]) -> Type | None:
     match expression:
         case Null():
             return None

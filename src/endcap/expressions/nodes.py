@@ -142,7 +142,7 @@ def children(node: Expression) -> tuple[Expression, ...]:
 
 
 # One branch a kind of node: flat, and mypy sees that none is missing.
-def written(node: Expression) -> str:  # noqa: C901, PLR0911, PLR0912
+def written(node: Expression) -> str:
     """The text of `node`; `parse` gives an equal tree back.
 
     >>> written(Binary("AND", Column("in stock"), IsNull(Column("price"))))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from math import isinf
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
 from endcap.expressions.nodes import (
     CAST_TYPES,
@@ -44,8 +44,8 @@ _BINDING: Final[dict[str, int]] = {
 def parse(source: str) -> Expression:
     """The tree of `source`.
 
-    >>> parse("a + 1 > 10")
-    Binary(operator='>', left=Binary(operator='+', left=Column(name='a'), right=Number(value=1)), right=Number(value=10))
+    >>> parse("a * 2 > b").left
+    Binary(operator='*', left=Column(name='a'), right=Number(value=2))
 
     Raises: InvalidExpression, pointing at what could not be read.
     """
@@ -67,7 +67,7 @@ class _Parser:
         """What follows, up to an operator that binds no tighter than `binding`."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._fail(f"nested deeper than {MAX_DEPTH} levels; split the expression", self._token)
+            raise self._wrong(f"nested deeper than {MAX_DEPTH} levels; split the expression", self._token)
         left = self._operand()
         while (tight := self._tightness()) > binding:
             left = self._infix(left, tight)
@@ -76,7 +76,7 @@ class _Parser:
 
     def expect_end(self) -> None:
         if self._token.kind != "end":
-            self._fail(f"expected an operator or the end, not {_shown(self._token)}", self._token)
+            raise self._wrong(f"expected an operator or the end, not {_shown(self._token)}", self._token)
 
     @property
     def _token(self) -> Token:
@@ -97,15 +97,15 @@ class _Parser:
 
     def _expect(self, value: str, why: str) -> None:
         if not self._accept(value):
-            self._fail(f"expected {value} {why}, not {_shown(self._token)}", self._token)
+            raise self._wrong(f"expected {value} {why}, not {_shown(self._token)}", self._token)
 
-    def _fail(self, message: str, token: Token) -> NoReturn:
-        raise InvalidExpression(message, self._source, token.at)
+    def _wrong(self, message: str, token: Token) -> InvalidExpression:
+        return InvalidExpression(message, self._source, token.at)
 
     def _count(self, token: Token) -> None:
         self._operators += 1
         if self._operators > MAX_OPERATORS:
-            self._fail(f"more than {MAX_OPERATORS} operators and functions; split the expression", token)
+            raise self._wrong(f"more than {MAX_OPERATORS} operators and functions; split the expression", token)
 
     def _operand(self) -> Expression:
         token = self._take()
@@ -140,21 +140,22 @@ class _Parser:
                 return self._case(token)
             case "CAST":
                 return self._cast(token)
-        self._fail(f"expected a column, a literal or a function, not {_shown(token)}", token)
+            case _:
+                raise self._wrong(f"expected a column, a literal or a function, not {_shown(token)}", token)
 
     def _number(self, token: Token) -> Number:
         value = float(token.value)
         if not token.value.isdigit() and not isinf(value):
             return Number(value, at=token.at)
         if value > _MAX_INTEGER or int(token.value) > _MAX_INTEGER:
-            self._fail(f"the number is too large; at most {_MAX_INTEGER}, or a decimal fraction", token)
+            raise self._wrong(f"the number is too large; at most {_MAX_INTEGER}, or a decimal fraction", token)
         return Number(int(token.value), at=token.at)
 
     def _call(self, name: Token) -> Call:
         self._count(name)
         function = name.value.lower()
         if function not in FUNCTIONS:
-            self._fail(f"unknown function {name.value!r}; {suggestion(function, FUNCTIONS)}", name)
+            raise self._wrong(f"unknown function {name.value!r}; {suggestion(function, FUNCTIONS)}", name)
         arguments = () if self._accept(")") else self._listed("to close the call")
         return Call(function, arguments, at=name.at)
 
@@ -172,7 +173,7 @@ class _Parser:
             self._expect("THEN", "after the condition of WHEN")
             branches.append((condition, self.expression(0)))
         if not branches:
-            self._fail(
+            raise self._wrong(
                 f"expected WHEN after CASE, not {_shown(self._token)}; write CASE WHEN x = 1 THEN …", self._token
             )
         otherwise: Expression = self.expression(0) if self._accept("ELSE") else Null(at=token.at)
@@ -185,7 +186,7 @@ class _Parser:
         self._expect("AS", "and a type")
         type_ = self._take()
         if type_.kind != "name" or type_.value.lower() not in CAST_TYPES:
-            self._fail(f"unknown type {_shown(type_)}; {suggestion(type_.value.lower(), CAST_TYPES)}", type_)
+            raise self._wrong(f"unknown type {_shown(type_)}; {suggestion(type_.value.lower(), CAST_TYPES)}", type_)
         self._expect(")", "to close CAST")
         return Cast(operand, cast("CastType", type_.value.lower()), at=token.at)
 
@@ -207,7 +208,7 @@ class _Parser:
 
     def _negated(self, left: Expression, token: Token) -> Unary:
         if self._token.kind != "word" or self._token.value not in {"IN", "BETWEEN", "LIKE"}:
-            self._fail(f"expected IN, BETWEEN or LIKE after NOT, not {_shown(self._token)}", self._token)
+            raise self._wrong(f"expected IN, BETWEEN or LIKE after NOT, not {_shown(self._token)}", self._token)
         return Unary("NOT", self._tested(left, self._take()), at=token.at)
 
     def _tested(self, left: Expression, token: Token) -> Expression:

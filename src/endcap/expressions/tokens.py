@@ -42,7 +42,7 @@ _TOKEN: Final = re.compile(
       | (?P<text>'(?:[^']|'')*')
       | (?P<quoted>"(?:[^"]|"")+")
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<sign><=|>=|<>|!=|[-+*/%=<>(),])""",
+      | (?P<sign><=|>=|<>|!=|=(?!=)|[-+*/%<>(),])""",
     re.VERBOSE | re.ASCII,
 )
 

@@ -1,0 +1,49 @@
+"""From files to the log, and from the log to what reads it: catalog, lake, shopper state, shelf.
+
+Here stand the parts of a shop that an import works on and what it reports. `fold` is all that serving needs; the
+importers read files with polars and are loaded by commands alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from endcap.backends.db import Catalog
+from endcap.backends.kv import KV
+from endcap.backends.log import Log
+from endcap.backends.tables import Tables
+from endcap.state import Shelf
+
+Report: TypeAlias = Callable[[int, int | None], None]
+"""Called with the rows read so far and the rows of the file, None where they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One shop, as an import sees it: `shelf` is `fold.open_shelf(kv)`, `quarantine` the folder for misfit rows."""
+
+    log: Log
+    kv: KV
+    catalog: Catalog
+    tables: Tables
+    shelf: Shelf
+    secret: bytes
+    quarantine: Path
+    currency: str
+    timezone: str
+
+
+class Summary(NamedTuple):
+    """What became of a file's rows: rows = left_out + quarantined + fresh + known (for a derived catalog, of changes).
+
+    `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
+    """
+
+    rows: int = 0
+    left_out: int = 0
+    quarantined: int = 0
+    fresh: int = 0
+    known: int = 0
+    new_items: int = 0
+    quarantine: Path | None = None
