@@ -5,7 +5,8 @@ both come from `endcap.training`, and every list from `endcap.pipeline.rank`.
 """
 
 from endcap.evaluation.chart import draw_chart
-from endcap.evaluation.ladder import Contender, Contest, evaluate, measure
+from endcap.evaluation.contest import Contender, Contest, measure
+from endcap.evaluation.ladder import evaluate
 from endcap.evaluation.predictions import Predictions, write_predictions
 from endcap.evaluation.results import Evaluation, LayerFigures, Split, to_json
 from endcap.evaluation.terminal import gain_table, ladder_table, source_table, summary

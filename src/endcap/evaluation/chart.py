@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from endcap.evaluation.results import Evaluation
@@ -16,7 +15,6 @@ WIDTH: Final = 0.26
 def draw_chart(evaluation: Evaluation, path: Path) -> None:
     """Write a PNG to `path`: recall@10, recall@20 and NDCG@10 of each layer with the 95 % interval of each mean."""
     figure = Figure(figsize=(10, 5.6), dpi=120, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     places = np.arange(len(evaluation.layers))
     for index, (name, colour) in enumerate(DRAWN.items()):
@@ -40,4 +38,4 @@ def draw_chart(evaluation: Evaluation, path: Path) -> None:
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(DRAWN))
     cases = f"{evaluation.cases:,} cases"
     figure.suptitle(f"What each layer adds: {evaluation.protocol}, split {evaluation.split.text}, {cases}", fontsize=13)
-    canvas.print_png(path, metadata={"Software": None})
+    figure.savefig(path, format="png", metadata={"Software": None})

@@ -1,6 +1,5 @@
 """An evaluation as plain tables, readable at 100 columns. Knows words and columns; prints nothing itself."""
 
-from itertools import chain
 from typing import Final
 
 from rich import box
@@ -16,8 +15,10 @@ SHOWN: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "precision@10", 
 
 def summary(evaluation: Evaluation) -> RenderableType:
     """The ladder, its gains, what the lists show of the catalog, and the sources, one below the other."""
-    tables = ladder_table, gain_table, breadth_table, source_table
-    return Group(*chain.from_iterable((table(evaluation), "") for table in tables))
+    shown: list[RenderableType] = []
+    for table in (ladder_table, gain_table, breadth_table, source_table):
+        shown += [table(evaluation), ""]
+    return Group(*shown)
 
 
 def ladder_table(evaluation: Evaluation) -> Table:
