@@ -18,7 +18,10 @@ class Catalog(Protocol):
     """Rows are permanent: an assignment is never altered, a change never deleted."""
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
-        """Store `assignments`; one that stands already is ignored. Raises BackendUnavailable where a row has another key."""
+        """Store `assignments`; one that stands already is ignored.
+
+        Raises: BackendUnavailable where a row has another key, or a key another row.
+        """
 
     def record(self, changes: Sequence[Recorded]) -> None:
         """Store `changes`; an offset that stands already is ignored."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.log import bodies
-from endcap.domain.catalog import Assignment
+from endcap.domain.catalog import Assignment, Change
 from endcap.domain.ids import ItemKey
 from endcap.errors import BackendUnavailable
 
@@ -80,7 +80,8 @@ class SqlCatalog(Catalog):
                     if key is not None and key != (kind, item):
                         raise self._conflict(row, ItemKey(kind, item), key)
                 if wanted:
-                    connection.execute(_ROWS.insert(), [{"row": row, "kind": key.kind, "id": key.id} for row, key in wanted.items()])
+                    values = [{"row": row, "kind": key.kind, "id": key.id} for row, key in wanted.items()]
+                    connection.execute(_ROWS.insert(), values)
 
     def record(self, changes: Sequence[Recorded]) -> None:
         """Store `changes` in one transaction; an offset that stands already is ignored."""
@@ -91,11 +92,9 @@ class SqlCatalog(Catalog):
                 for offset in connection.scalars(sa.select(_CHANGES.c.offset).where(among)):
                     wanted.pop(offset, None)
                 if wanted:
-                    values = [
-                        {"offset": offset, "row": change.row, "at": change.at, "version": bodies.FORMAT, "body": bodies.pack(change)}
-                        for offset, change in wanted.items()
-                    ]
-                    connection.execute(_CHANGES.insert(), values)
+                    connection.execute(
+                        _CHANGES.insert(), [_values(offset, change) for offset, change in wanted.items()]
+                    )
 
     def keys(self) -> list[ItemKey]:
         """The key of every row, at the index of its row. Raises BackendUnavailable where a row is missing between."""
@@ -103,7 +102,9 @@ class SqlCatalog(Catalog):
             stored = connection.execute(sa.select(_ROWS).order_by(_ROWS.c.row)).all()
         for expected, (row, _, _) in enumerate(stored):
             if row != expected:
-                raise BackendUnavailable(f"the catalog {self._name} lacks row {expected}; drop it and it is rebuilt from the log")
+                raise BackendUnavailable(
+                    f"the catalog {self._name} lacks row {expected}; drop it and it is rebuilt from the log"
+                )
         return [ItemKey(kind, item) for _, kind, item in stored]
 
     def changes(self, before: int | None = None) -> Iterator[Recorded]:
@@ -113,7 +114,8 @@ class SqlCatalog(Catalog):
         """
         with self._explained(), self._engine.connect() as connection:
             last = connection.scalar(sa.select(sa.func.max(_CHANGES.c.offset))) or 0
-        query = sa.select(_CHANGES.c.offset, _CHANGES.c.version, _CHANGES.c.body).order_by(_CHANGES.c.offset).limit(_PAGE)
+        columns = (_CHANGES.c.offset, _CHANGES.c.version, _CHANGES.c.body)
+        query = sa.select(*columns).order_by(_CHANGES.c.offset).limit(_PAGE)
         if before is not None:
             query = query.where(_CHANGES.c.at < before)
         done = 0
@@ -132,8 +134,8 @@ class SqlCatalog(Catalog):
 
     def _conflict(self, row: int, stored: ItemKey, given: ItemKey) -> BackendUnavailable:
         return BackendUnavailable(
-            f"row {row} of the catalog {self._name} stands for {stored.kind} {stored.id!r}, not for {given.kind} {given.id!r}: "
-            "log and catalog are of two shops; drop the catalog and it is rebuilt from the log"
+            f"row {row} of the catalog {self._name} stands for {stored.kind} {stored.id!r}, not for {given.kind} "
+            f"{given.id!r}: log and catalog are of two shops; drop the catalog and it is rebuilt from the log"
         )
 
     @contextmanager
@@ -142,9 +144,14 @@ class SqlCatalog(Catalog):
             yield
         except SQLAlchemyError as error:
             raise BackendUnavailable(
-                f"the catalog {self._name} cannot be used: {error}; check that its folder or server is there and may be "
-                "written, or drop it and it is rebuilt from the log"
+                f"the catalog {self._name} cannot be used: {error}; check that its folder or server is there "
+                "and may be written, or drop it and it is rebuilt from the log"
             ) from error
+
+
+def _values(offset: int, change: Change) -> dict[str, object]:
+    body = bodies.pack(change)
+    return {"offset": offset, "row": change.row, "at": change.at, "version": bodies.FORMAT, "body": body}
 
 
 def _sync_journal_removal(connection: DBAPIConnection, _: object) -> None:

@@ -18,6 +18,9 @@ from endcap.errors import BackendUnavailable
 FORMAT: Final = 1
 _APPLICATION: Final = 0x45434B56
 _BUSY_S: Final = 5.0
+_TABLE: Final = """
+CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID
+"""
 _NEVER: Final = 2**63 - 1
 
 
@@ -136,7 +139,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        connection.execute("CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID")
+        connection.execute(_TABLE)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     elif (application, version) != (_APPLICATION, FORMAT):

@@ -10,9 +10,9 @@ RecordKind: TypeAlias = Literal["event", "row", "change", "decision"]
 
 
 class Entry(NamedTuple):
-    """What is appended. `key` is the dedupe key (empty: never a duplicate), `shopper` the person it is about (or empty).
+    """What is appended.
 
-    `at` is when it happened (ms UTC); `body` is MessagePack of the noun, whose format version stands in `version`.
+    `key` is the dedupe key (empty: never a duplicate), `shopper` the person it is about (or empty). `at` is when it happened (ms UTC); `body` is MessagePack of the noun, whose format version stands in `version`.
     """
 
     kind: RecordKind
@@ -41,7 +41,7 @@ class Log(Protocol):
     """At least once in, once in effect; an append is durable when it returns."""
 
     def append(self, stream: Stream, entries: Sequence[Entry]) -> Appended:
-        """All of `entries` or none, in one transaction that also finds the duplicates, within the call and before it."""
+        """All of `entries` or none, in one transaction that also finds the duplicates, within the call and before."""
 
     def read(self, stream: Stream, after: int, limit: int) -> list[Record]:
         """At most `limit` records with an offset above `after`, in order."""

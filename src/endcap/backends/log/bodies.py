@@ -26,7 +26,9 @@ _ARRAY_KINDS: Final = "biuf"
 def _encoded(value: object) -> tuple[str, tuple[int, ...], bytes]:
     if isinstance(value, np.ndarray) and value.dtype.kind in _ARRAY_KINDS:
         return value.dtype.str, value.shape, value.tobytes()
-    raise TypeError(f"{type(value).__name__} {value!r} cannot stand in a record; expected plain values or numeric arrays")
+    raise TypeError(
+        f"{type(value).__name__} {value!r} cannot stand in a record; expected a plain value or numeric array"
+    )
 
 
 def _decoded(expected: type, parts: Any) -> NDArray[Any]:
@@ -85,5 +87,6 @@ def unpack(kind: RecordKind, version: int, body: bytes) -> Noun:
         return decoder.decode(body)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, ValueError, TypeError) as error:
         raise BackendUnavailable(
-            f"the body of a record of kind {kind!r} ({len(body)} bytes) is damaged: {error}; restore the log from a backup"
+            f"the body of a record of kind {kind!r} ({len(body)} bytes) is damaged: {error}; "
+            "restore the log from a backup"
         ) from error

@@ -4,7 +4,6 @@ WAL with synchronous=FULL: a commit syncs the WAL before it returns, so an ackno
 Knows offsets, dedupe keys and consumers; does not know what the bodies mean.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from endcap.backends.durable import sync
 from endcap.backends.log import Appended, Entry, Log, Record, Stream
 from endcap.backends.log.group_commit import GroupCommit
 from endcap.backends.log.lock import WriterLock
@@ -38,7 +38,12 @@ CREATE TABLE {stream}_people (shopper BLOB, offset INTEGER, PRIMARY KEY (shopper
 """
 """Keys and people are tables rather than indexes, so that a batch enters them sorted: twice as fast at a million."""
 _COLUMNS: Final = "offset, kind, key, shopper, at, body, version"
-_CONSUMERS_TABLE: Final = "CREATE TABLE consumers (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+_CONSUMERS_TABLE: Final = """
+CREATE TABLE consumers (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID
+"""
+_ADVANCE: Final = """
+INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)
+"""
 _WRITER: Final = """
 PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
@@ -108,7 +113,8 @@ class SqliteLog(Log):
     def find(self, stream: Stream, key: bytes) -> Record | None:
         """The record with the dedupe key `key`, None where there is none."""
         records = self._records(
-            f"SELECT {_COLUMNS} FROM {_table(stream)} WHERE offset = (SELECT offset FROM {stream}_keys WHERE key = ?)", (key,)
+            f"SELECT {_COLUMNS} FROM {_table(stream)} WHERE offset = (SELECT offset FROM {stream}_keys WHERE key = ?)",
+            (key,),
         )
         return records[0] if records else None
 
@@ -118,12 +124,7 @@ class SqliteLog(Log):
 
     def commit(self, consumer: str, offset: int) -> None:
         """Remember that `consumer` has taken in everything up to `offset`; a lower one than before is ignored."""
-        self._write(
-            lambda connection: connection.execute(
-                "INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)",
-                (consumer, offset),
-            )
-        )
+        self._write(lambda connection: connection.execute(_ADVANCE, (consumer, offset)))
 
     def committed(self, consumer: str) -> int:
         """What `consumer` committed last, 0 at first."""
@@ -144,7 +145,7 @@ class SqliteLog(Log):
 
     def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         if self._commits is None:
-            raise BackendUnavailable(f"the log {self.path} was opened for reading only; open it without readonly to append")
+            raise BackendUnavailable(f"the log {self.path} was opened for reading; open it without readonly to append")
         return self._commits.run(work)
 
     def _records(self, query: str, values: tuple[Any, ...]) -> list[Record]:
@@ -178,7 +179,7 @@ class SqliteLog(Log):
                     connection.execute(_STREAM_TABLE.format(stream=stream))
                 connection.execute(_CONSUMERS_TABLE)
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
-            _sync_folder(self.path.parent)
+            sync(self.path.parent)
         _check_format(connection, self.path)
         connection.execute(_WRITER)
         return connection
@@ -217,8 +218,9 @@ def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry
                 offset_of[entry.key] = offset
         offsets.append(offset)
     connection.executemany(f"INSERT INTO {stream} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.executemany(f"INSERT INTO {stream}_keys VALUES (?, ?)", sorted((row[2], row[0]) for row in rows if row[2]))
-    connection.executemany(f"INSERT INTO {stream}_people VALUES (?, ?)", sorted((row[3], row[0]) for row in rows if row[3]))
+    for table, column in (("keys", 2), ("people", 3)):
+        named = sorted((row[column], row[0]) for row in rows if row[column])
+        connection.executemany(f"INSERT INTO {stream}_{table} VALUES (?, ?)", named)
     return Appended(offsets, fresh)
 
 
@@ -237,16 +239,9 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").get
     version = connection.execute("PRAGMA user_version").get
     if application != _APPLICATION:
-        raise BackendUnavailable(f"{path} is a SQLite file but no log of Endcap; move it away, or give the shop another folder")
+        raise BackendUnavailable(f"{path} is a SQLite file but no log of Endcap; move it away or use another folder")
     if version != FORMAT:
         raise BackendUnavailable(
-            f"the log {path} has format {version}, this release reads format {FORMAT}; upgrade endcap to the release that wrote it"
+            f"the log {path} has format {version}, this release reads format {FORMAT}; "
+            "upgrade endcap to the release that wrote it"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -37,7 +37,10 @@ class Tables(Protocol):
     """Scans and the one writer of the lake."""
 
     def write(self, interactions: pa.Table, first: int, last: int) -> None:
-        """Add the lines of the log records `first`..`last` (schema INTERACTIONS); the same range again changes nothing."""
+        """Add the lines of the log records `first`..`last` (schema INTERACTIONS).
+
+        The same range again changes nothing; a stored range that begins inside it is replaced.
+        """
 
     def interactions(self, window: Window) -> pa.Table:
         """All lines in `window` (schema INTERACTIONS), by offset and line."""

@@ -6,7 +6,9 @@ Knows the schema and its format; does not know what a line means. One process wr
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from endcap.backends.durable import UNFINISHED, make_folder, sync
 from endcap.backends.tables import INTERACTIONS, Tables, Window
 from endcap.domain.instants import DAY, day_of, parse_day
 from endcap.errors import BackendUnavailable
@@ -25,8 +28,11 @@ from endcap.errors import BackendUnavailable
 _FORMAT_KEY: Final = b"endcap.format"
 _FORMAT: Final = INTERACTIONS.metadata[_FORMAT_KEY]
 _FILE: Final = re.compile(r"day=(\d{4}-\d\d-\d\d)/(\d+)-(\d+)\.parquet")
-_UNFINISHED: Final = ".unfinished"
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in INTERACTIONS.names)
+_SYNCS_AT_ONCE: Final = 8
+_QUERY: Final = f"""
+SELECT {_COLUMNS} FROM read_parquet(?) WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line
+"""
 _DICTIONARIES: Final = [field.name for field in INTERACTIONS if pa.types.is_dictionary(field.type)]
 
 
@@ -61,14 +67,10 @@ class DuckLake(Tables):
         with self._explained("written"):
             if self._ranges is None:
                 self._ranges = self._left_behind()
-            days = {self._root / f"day={day_of(day * DAY)}" / f"{first}-{last}.parquet": lines for day, lines in _by_day(interactions)}
+            days = {self._path(day, first, last): lines for day, lines in _by_day(interactions)}
             self._supersede(self._ranges, first, last, set(days))
             self._ranges[first, last] = set(days)
-            self._make_folders({path.parent for path in days})
-            for path, lines in days.items():
-                _write_file(path, lines)
-            for folder in {path.parent for path in days}:
-                _sync(folder)
+            _write_files(days)
 
     def interactions(self, window: Window) -> pa.Table:
         """All lines in `window` (schema INTERACTIONS), by offset and line; only the window's days are opened."""
@@ -78,10 +80,12 @@ class DuckLake(Tables):
                 self._check_format(path)
             if not paths:
                 return INTERACTIONS.empty_table()
-            query = f'SELECT {_COLUMNS} FROM read_parquet(?) WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line'
             with duckdb.connect(config={"threads": self._threads}) as connection:
-                connection.execute(query, [[str(path) for path in paths], *_bounds(window)])
-                return _shaped(connection.to_arrow_table())
+                scan = connection.sql(_QUERY, params=[[str(path) for path in paths], *_bounds(window)])
+                return _shaped(scan.to_arrow_table())
+
+    def _path(self, day: int, first: int, last: int) -> Path:
+        return self._root / f"day={day_of(day * DAY)}" / f"{first}-{last}.parquet"
 
     def _stored(self) -> Iterator[_Stored]:
         for path in sorted(self._root.glob("day=*/*.parquet")):
@@ -91,7 +95,7 @@ class DuckLake(Tables):
 
     def _left_behind(self) -> dict[tuple[int, int], set[Path]]:
         """The files of every range, after what a crash left unfinished is removed."""
-        for path in self._root.glob(f"day=*/*{_UNFINISHED}"):
+        for path in self._root.glob(f"day=*/*{UNFINISHED}"):
             path.unlink()
         ranges: dict[tuple[int, int], set[Path]] = {}
         for path, _, first, last in self._stored():
@@ -110,15 +114,7 @@ class DuckLake(Tables):
         for stored in overlapping:
             for path in ranges.pop(stored) - kept:
                 path.unlink(missing_ok=True)
-                _sync(path.parent)
-
-    def _make_folders(self, folders: set[Path]) -> None:
-        missing = [folder for folder in folders if not folder.exists()]
-        for folder in missing:
-            folder.mkdir(parents=True, exist_ok=True)
-        if missing:
-            for folder in (self._root, self._root.parent, self._root.parent.parent):
-                _sync(folder)
+                sync(path.parent)
 
     def _check_format(self, path: Path) -> None:
         if path in self._checked:
@@ -126,8 +122,9 @@ class DuckLake(Tables):
         found = (pq.read_metadata(path).metadata or {}).get(_FORMAT_KEY)
         if found != _FORMAT:
             raise BackendUnavailable(
-                f"{path} has format {found.decode() if found else 'unknown'}, this release reads format {_FORMAT.decode()}; "
-                "upgrade endcap to the release that wrote it, or remove the lake and it is rebuilt from the log"
+                f"{path} has format {found.decode() if found else 'unknown'}, "
+                f"this release reads format {_FORMAT.decode()}; upgrade endcap to the release that wrote it, "
+                "or remove the lake and it is rebuilt from the log"
             )
         self._checked.add(path)
 
@@ -161,22 +158,26 @@ def _by_day(interactions: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         yield int(days[start]), lines.slice(start, end - start)
 
 
+def _write_files(files: dict[Path, pa.Table]) -> None:
+    """Write `files` and sync them and their folders, several at once, for syncs that wait together share their cost."""
+    folders = {path.parent for path in files}
+    for folder in folders:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        deque(pool.map(_write_file, files.keys(), files.values()), maxlen=0)
+        deque(pool.map(sync, folders | {folder.parent for folder in folders}), maxlen=0)
+
+
 def _write_file(path: Path, lines: pa.Table) -> None:
     """All of the file or none: written and synced under another name, then renamed; its folder is synced later."""
-    unfinished = path.with_name(path.name + _UNFINISHED)
+    unfinished = path.with_name(path.name + UNFINISHED)
     with unfinished.open("wb") as file:
-        pq.write_table(lines.replace_schema_metadata(INTERACTIONS.metadata), file, compression="zstd", use_dictionary=_DICTIONARIES)
+        described = lines.replace_schema_metadata(INTERACTIONS.metadata)
+        pq.write_table(described, file, compression="zstd", use_dictionary=_DICTIONARIES)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _bounds(window: Window) -> tuple[int, int]:
