@@ -1,0 +1,82 @@
+"""What training reads, and the catalog as it was known at any time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from endcap.backends.db import Recorded
+from endcap.backends.encoder import Encoder
+from endcap.domain.arrays import Rows
+from endcap.domain.ids import ItemKey
+from endcap.state import Shelf
+from endcap.training.history import History
+
+_UNSAID: Final = ("link", "image_link", "mobile_link", "canonical_link", "additional_image_link")
+_LONGEST: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All that training reads: lines (schema INTERACTIONS), catalog changes in log order, one key a row.
+
+    `offset` is the log offset it was read at; `fit_encoder` fits a text encoder on the shop's own texts.
+    """
+
+    interactions: pa.Table
+    changes: tuple[Recorded, ...]
+    keys: tuple[ItemKey, ...]
+    offset: int
+    fit_encoder: Callable[[Sequence[str]], Encoder]
+
+    @property
+    def groups(self) -> Rows:
+        """int32 [rows]: the group of every row, its own where it has none."""
+        group = np.arange(len(self.keys), dtype=np.int32)
+        for recorded in self.changes:
+            if recorded.change.group is not None:
+                group[recorded.change.row] = recorded.change.group
+        return group
+
+
+class Shop:
+    """The shelf and the texts of a corpus, moved forward in time: everything that happened before `at`."""
+
+    def __init__(self, corpus: Corpus, history: History) -> None:
+        self.shelf = Shelf()
+        self.shelf.reserve(len(corpus.keys))
+        self.texts: dict[int, dict[str, str]] = {}
+        self._changes = sorted((recorded.change for recorded in corpus.changes), key=lambda change: change.at)
+        self._times = np.array([change.at for change in self._changes], np.int64)
+        self._applied = 0
+        self._order = np.argsort(history.time, kind="stable")
+        self._seen = 0
+        self._history = history
+
+    def advance(self, at: int) -> None:
+        """Take in every change and event before `at` that has not been taken in."""
+        upto = int(np.searchsorted(self._times, at))
+        for change in self._changes[self._applied : upto]:
+            self.shelf.apply(change)
+            text = self.texts.setdefault(change.row, {})
+            text.update(change.text)
+            if change.brand is not None:
+                text["brand"] = change.brand
+            if change.category is not None:
+                text["category"] = " ".join(change.category)
+        self._applied = max(upto, self._applied)
+        times = self._history.time[self._order[self._seen :]]
+        more = int(np.searchsorted(times, at))
+        self.shelf.observe(self._history.events(self._order[self._seen : self._seen + more]))
+        self._seen += more
+
+    def described(self) -> list[str]:
+        """A text for every row: what its attributes say, for a group what its first variant's say."""
+        texts = [""] * len(self.shelf)
+        for row, text in self.texts.items():
+            texts[row] = " ".join(value[:_LONGEST] for name, value in sorted(text.items()) if name not in _UNSAID)
+        for group, variants in self.shelf.variants.items():
+            texts[group] = texts[group] or texts[variants[0]]
+        return texts

@@ -1,0 +1,191 @@
+"""Training in one pass over time: windows replayed with sources fitted before them, then everything refitted."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from endcap.domain.instants import DAY
+from endcap.errors import GateRefused
+from endcap.features import FeatureSet
+from endcap.features.votes import Votes
+from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
+from endcap.ranking.blend import Blend
+from endcap.snapshot import Snapshot, row_digest
+from endcap.training.corpus import Corpus, Shop
+from endcap.training.examples import Examples, collect
+from endcap.training.history import History, read_history
+from endcap.training.profile import Profile, profile_of
+from endcap.training.ranker import fit_blend, fit_trees
+from endcap.training.replay import Case, Protocol, next_baskets, next_items
+from endcap.training.sources import LAYERS, Fitted, fit_sources
+
+Report = Callable[[str], None]
+"""Told, in a few words, what training is doing."""
+
+FEWEST_EXAMPLES: Final = 50
+_POLICY: Final[Policy] = parse_policy(DEFAULT_POLICY)
+
+
+class Layer(NamedTuple):
+    """One row of the ladder: all sources up to this layer, in the order of their blend, the hybrid's in the ranker's."""
+
+    name: str
+    snapshot: Snapshot
+
+
+class LeftOut(NamedTuple):
+    """A layer that this shop has no data for."""
+
+    name: str
+    because: str
+
+
+class Layers(NamedTuple):
+    """The ladder, from popularity to the hybrid, and what is missing from it."""
+
+    layers: tuple[Layer, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+class Learned(NamedTuple):
+    """The snapshot, and the examples that its ranker was fitted on."""
+
+    snapshot: Snapshot
+    examples: Examples
+
+
+def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
+    """The snapshot of everything before `until` (None: of everything). Raises GateRefused where there is nothing to learn."""
+    return learn(corpus, until, None, report).snapshot
+
+
+def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report) -> Learned:
+    """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on everything."""
+    history = read_history(corpus.interactions, corpus.groups, until)
+    if not (history.weight > 0).any():
+        raise GateRefused("there is no view, click, cart or purchase to learn from; import events first")
+    profile = profile_of(history)
+    end = until if until is not None else int(history.time.max()) + 1
+    shop = Shop(corpus, history)
+    report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
+    replayed = [
+        _replayed(corpus, history, shop, window, end, profile, protocol, report)
+        for window in sorted((end - days * DAY for days in profile.windows), reverse=False)
+        if window > int(history.time.min())
+    ]
+    shop.advance(end)
+    report("fitting the sources on everything")
+    fitted = fit_sources(corpus, history, shop, end, profile)
+    snapshot = _snapshot(corpus, fitted, end)
+    examples = _aligned(replayed, fitted.features.schema)
+    report(f"fitting the ranker on {len(examples.wanted):,} examples")
+    return Learned(_ranked(snapshot, examples, profile), examples)
+
+
+def _replayed(
+    corpus: Corpus, history: History, shop: Shop, window: int, end: int, profile: Profile,
+    protocol: Protocol | None, report: Report,
+) -> tuple[tuple[str, ...], Examples]:  # fmt: skip
+    report(f"replaying the {(end - window) // DAY} days before the end")
+    shop.advance(window)
+    before = read_history(corpus.interactions, corpus.groups, window)
+    fitted = fit_sources(corpus, before, shop, window, profile)
+    chosen = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
+    replayed = (
+        next_baskets(history, shop, window, end)
+        if chosen == "next-basket"
+        else next_items(history, shop, window, end, _thinning(before, window, profile))
+    )
+    return fitted.features.schema, collect(replayed, _snapshot(corpus, fitted, window), _POLICY, profile.negatives)
+
+
+def _thinning(before: History, window: int, profile: Profile) -> Callable[[int], bool]:
+    """Keeps a share of the cases that depends on the pace before the window, so that no case depends on a later one."""
+    days = max((window - int(before.time.min())) / DAY, 1) if len(before) else 1
+    expected = max(len(before) / days * max(profile.windows), 1)
+    share = min(profile.most_cases / expected, 1.0)
+    return lambda seed: seed % 10_000 < share * 10_000
+
+
+def _aligned(replayed: list[tuple[tuple[str, ...], Examples]], schema: tuple[str, ...]) -> Examples:
+    """The examples of all windows in the columns of `schema`; a feature that a window did not have is unknown there."""
+    parts = []
+    for names, examples in replayed:
+        features = np.full((len(examples.wanted), len(schema)), np.nan, np.float32)
+        for column, name in enumerate(schema):
+            if name in names:
+                features[:, column] = examples.features[:, names.index(name)]
+        parts.append(examples._replace(features=features))
+    if not parts:
+        none = np.empty(0, np.int32)
+        return Examples(np.empty((0, len(schema)), np.float32), none > 0, none, none, none.astype(np.int64))
+    return Examples.joined(parts)
+
+
+def _snapshot(corpus: Corpus, fitted: Fitted, until: int) -> Snapshot:
+    names = tuple(source.name for source in fitted.sources)
+    schema = Votes(names).names
+    plain = Blend(schema, np.array([float(name.startswith("share_")) for name in schema], np.float32))
+    snapshot = Snapshot(
+        version="",
+        until=until,
+        offset=corpus.offset,
+        rows=len(corpus.keys),
+        row_digest=row_digest(corpus.keys),
+        sources=fitted.sources,
+        features=fitted.features,
+        ranker=plain,
+        blend=plain,
+        alike=fitted.alike,
+        metrics={},
+    )
+    return snapshot
+
+
+def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:
+    """`snapshot` with a fitted blend and ranker; with too few examples it stays in the order of its plain blend."""
+    schema = snapshot.features.schema
+    if int(examples.wanted.sum()) < FEWEST_EXAMPLES:
+        return snapshot.without_ranker()
+    blend = fit_blend(examples, schema, tuple(source.name for source in snapshot.sources))
+    ranker = fit_trees(examples, schema, profile.trees, profile.learning_rate)
+    return replace(snapshot, blend=blend, ranker=ranker)
+
+
+def train_layers(corpus: Corpus, split: int, protocol: Protocol, report: Report) -> Layers:
+    """The layers of the ladder, all fitted on what lies before `split` alone."""
+    snapshot, examples = learn(corpus, split, protocol, report)
+    layers, left_out = [], []
+    names: tuple[str, ...] = ()
+    for layer, added in LAYERS.items():
+        present = tuple(source.name for source in snapshot.sources if source.name in added)
+        if not present:
+            left_out.append(LeftOut(layer, f"no data for its sources: {', '.join(added)}"))
+            continue
+        names += present
+        layers.append(Layer(layer, _layer(snapshot, examples, names)))
+    if snapshot.ranker is snapshot.blend:
+        left_out.append(LeftOut("hybrid", f"fewer than {FEWEST_EXAMPLES} examples to fit a ranker on"))
+    else:
+        layers.append(Layer("hybrid", snapshot))
+    return Layers(tuple(layers), tuple(left_out))
+
+
+def _layer(snapshot: Snapshot, examples: Examples, names: tuple[str, ...]) -> Snapshot:
+    sources = tuple(source for source in snapshot.sources if source.name in names)
+    votes = Votes(tuple(source.name for source in sources))
+    blend = snapshot.blend
+    if int(examples.wanted.sum()) >= FEWEST_EXAMPLES:
+        blend = fit_blend(examples, snapshot.features.schema, votes.sources)
+    return replace(snapshot, sources=sources, features=FeatureSet((votes,)), ranker=blend, blend=blend)
+
+
+def cases(corpus: Corpus, split: int, protocol: Protocol) -> Iterator[Case]:
+    """The test cases of `protocol`; their order depends on what lies before the split, not on any key."""
+    history = read_history(corpus.interactions, corpus.groups)
+    shop = Shop(corpus, history)
+    if protocol == "next-basket":
+        return next_baskets(history, shop, split)
+    return next_items(history, shop, split, None)

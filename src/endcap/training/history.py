@@ -1,0 +1,141 @@
+"""History as training sees it: columns by shopper and time, in an order that depends on content alone.
+
+Neither the shop's key nor log offsets decide any order, so two shops with the same events learn the same bytes, and
+a shop without a person learns what it would have learned had that person never come.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Bools, Ints, Millis, Rows
+from endcap.domain.events import Events, Kind
+from endcap.domain.instants import SESSION_IDLE
+
+WEIGHTS: Final = np.zeros(16, np.float32)
+WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHASE]] = 1, 1, 1, 1, 1, 1
+"""What a line counts for popularity and neighbours; impressions, removals and refunds count nothing."""
+
+_CONTENT: Final = ("time", "kind", "row", "quantity", "price", "region")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Lines of events as columns [n], sorted by shopper, time and content.
+
+    `shopper` int32 indexes `keys` (hashed keys) and `guest`; shoppers are numbered by their first event, then by a digest
+    of what they did. `group` int32 is the row's group. `session` int32 numbers sessions upwards. `basket` int64 and
+    `offset` are as in the lake. `region` int32 indexes `regions`.
+    """
+
+    time: Millis
+    kind: NDArray[np.uint8]
+    row: Rows
+    group: Rows
+    quantity: Rows
+    price: Ints
+    basket: Ints
+    given_session: Ints
+    offset: Ints
+    region: Rows
+    shopper: Rows
+    session: Rows
+    starts: Ints
+    keys: tuple[bytes, ...]
+    guest: Bools
+    regions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def lines(self, shopper: int) -> slice:
+        """The lines of one shopper."""
+        return slice(int(self.starts[shopper]), int(self.starts[shopper + 1]))
+
+    def events(self, index: slice | Ints) -> Events:
+        """The lines of `index` as `state.fold` takes them."""
+        return Events(self.time[index], self.row[index], self.kind[index], self.given_session[index])
+
+    @property
+    def weight(self) -> NDArray[np.float32]:
+        """float32 [n] of `WEIGHTS`."""
+        return WEIGHTS[self.kind]
+
+
+def read_history(interactions: pa.Table, group: Rows, before: int | None = None) -> History:
+    """The lines of `interactions` (schema INTERACTIONS) with a time below `before`; `group` int32 [rows] maps rows."""
+    table = interactions if before is None else interactions.filter(pa.compute.less(interactions["time"], before))
+    encoded = pa.chunked_array([table["shopper"].combine_chunks()]).dictionary_encode().combine_chunks()
+    regions, region = _coded(table["region"])
+    columns = {name: _column(table, name) for name in (*_CONTENT[:-1], "basket", "session", "offset", "guest")}
+    columns["region"] = region
+    columns["shopper"] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    order = np.lexsort(tuple(columns[name] for name in reversed(("shopper", *_CONTENT))))
+    columns = {name: column[order] for name, column in columns.items()}
+    keys = encoded.dictionary.to_pylist()
+    starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
+    return _ordered(columns, starts, keys, group, regions)
+
+
+def _ordered(
+    columns: dict[str, NDArray[Any]], starts: Ints, keys: list[bytes], group: Rows, regions: tuple[str, ...]
+) -> History:
+    content = np.ascontiguousarray(np.stack([columns[name].astype(np.int64) for name in _CONTENT], axis=1))
+    firsts = columns["time"][starts[:-1]]
+    digests = [
+        hashlib.blake2b(content[a:b].tobytes(), digest_size=8).digest()
+        for a, b in zip(starts[:-1], starts[1:], strict=True)
+    ]
+    numbered = np.lexsort((np.array(digests, "S8") if digests else np.empty(0, "S8"), firsts))
+    lengths = np.diff(starts)[numbered]
+    index = np.repeat(starts[:-1][numbered] - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(lengths.sum())
+    columns = {name: column[index] for name, column in columns.items()}
+    shopper = np.repeat(np.arange(len(keys), dtype=np.int32), lengths)
+    row = columns["row"].astype(np.int32)
+    return History(
+        time=columns["time"],
+        kind=columns["kind"],
+        row=row,
+        group=group[row],
+        quantity=columns["quantity"],
+        price=columns["price"],
+        basket=columns["basket"],
+        given_session=columns["session"],
+        offset=columns["offset"],
+        region=columns["region"],
+        shopper=shopper,
+        session=_sessions(shopper, columns["time"], columns["session"]),
+        starts=np.r_[0, np.cumsum(lengths)].astype(np.int64),
+        keys=tuple(keys[number] for number in numbered),
+        guest=columns["guest"][np.r_[0, np.cumsum(lengths)[:-1]]] if len(keys) else np.empty(0, np.bool_),
+        regions=regions,
+    )
+
+
+def _sessions(shopper: Rows, time: Millis, given: Ints) -> Rows:
+    """Sessions end with the shopper, or after 30 minutes idle unless both sides carry the same session number."""
+    if not len(time):
+        return np.empty(0, np.int32)
+    same = (given[1:] == given[:-1]) & (given[1:] != 0)
+    ends = (shopper[1:] != shopper[:-1]) | ((np.diff(time) > SESSION_IDLE) & ~same)
+    return np.r_[0, np.cumsum(ends)].astype(np.int32)
+
+
+def _column(table: pa.Table, name: str) -> NDArray[Any]:
+    return np.asarray(table[name].combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Rows]:
+    """Distinct values in alphabetical order, and the column as indexes into them."""
+    encoded = column.cast(pa.string()).combine_chunks().fill_null("").dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    order = sorted(range(len(values)), key=values.__getitem__)
+    rank = np.empty(len(values), np.int32)
+    rank[order] = np.arange(len(values), dtype=np.int32)
+    codes: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    names = tuple(values[place] for place in order)
+    return names, rank[codes] if names else np.zeros(len(codes), np.int32)

@@ -1,0 +1,100 @@
+"""Training profiles: the fitted parts' settings by the shape of the data, recognised from the data."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from endcap.domain.events import Kind
+from endcap.state import Memory
+from endcap.training.history import History
+from endcap.training.pairs import PairConfig
+
+Shape: TypeAlias = Literal["baskets", "sessions"]
+_MOSTLY: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What every fit and look-up is told; half-lives in days."""
+
+    shape: Shape
+    cooccurrence: PairConfig
+    transitions: PairConfig
+    near: Memory
+    wide: Memory
+    popularity_half_life: float
+    factors_half_life: float
+    factors_alpha: float
+    factors_regularization: float
+    personal_basket_decay: float
+    personal_half_life: float
+    session_neighbours: int
+    longest_session: int
+    windows: tuple[int, ...]
+    """Days before the end at which replay begins a window: baskets, the next basket after each; sessions, one window."""
+    most_cases: int
+    negatives: int
+    trees: int
+    learning_rate: float
+
+
+BASKETS: Final = Profile(
+    shape="baskets",
+    cooccurrence=PairConfig(
+        window=0, reach=100, decay=1.0, backward=1.0, half_life_days=240, size_power=0.3,
+        popularity_power=0.2, shrinkage=10, most=100,
+    ),
+    transitions=PairConfig(
+        window=3, reach=120, decay=0.6, backward=0.0, half_life_days=240, size_power=0.0,
+        popularity_power=0.2, shrinkage=10, most=60, least_steps=1,
+    ),
+    near=Memory(step_decay=0.75, half_life_days=90, most=40),
+    wide=Memory(step_decay=0.9, half_life_days=180, most=64),
+    popularity_half_life=20,
+    factors_half_life=240,
+    factors_alpha=10,
+    factors_regularization=10,
+    personal_basket_decay=0.85,
+    personal_half_life=80,
+    session_neighbours=100,
+    longest_session=120,
+    windows=(60, 90, 120, 150, 180, 210),
+    most_cases=30_000,
+    negatives=120,
+    trees=400,
+    learning_rate=0.06,
+)  # fmt: skip
+
+SESSIONS: Final = Profile(
+    shape="sessions",
+    cooccurrence=PairConfig(
+        window=8, reach=20, decay=0.8, backward=0.6, half_life_days=30, size_power=0.0,
+        popularity_power=0.2, shrinkage=5, most=100,
+    ),
+    transitions=PairConfig(
+        window=3, reach=10, decay=0.5, backward=0.0, half_life_days=30, size_power=0.0,
+        popularity_power=0.1, shrinkage=5, most=60, least_steps=1,
+    ),
+    near=Memory(step_decay=0.7, half_life_days=3, most=10),
+    wide=Memory(step_decay=0.9, half_life_days=14, most=30),
+    popularity_half_life=7,
+    factors_half_life=30,
+    factors_alpha=10,
+    factors_regularization=10,
+    personal_basket_decay=0.85,
+    personal_half_life=60,
+    session_neighbours=150,
+    longest_session=60,
+    windows=(10,),
+    most_cases=15_000,
+    negatives=60,
+    trees=300,
+    learning_rate=0.08,
+)  # fmt: skip
+
+
+def profile_of(history: History) -> Profile:
+    """Baskets where at least nine lines in ten are purchases or refunds, sessions otherwise."""
+    settled = np.isin(history.kind, (Kind.PURCHASE, Kind.REFUND))
+    return BASKETS if len(history) and settled.mean() >= _MOSTLY else SESSIONS

@@ -1,0 +1,66 @@
+"""Fits the ranker: CatBoost's symmetric trees with Logloss, taken out of its JSON model into flat arrays."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from catboost import CatBoostClassifier, Pool
+from sklearn.linear_model import LogisticRegression
+
+from endcap.features.votes import Votes
+from endcap.ranking.blend import Blend
+from endcap.ranking.trees import Trees
+from endcap.training.examples import Examples
+
+_DEPTH = 6
+
+
+def fit_trees(examples: Examples, schema: tuple[str, ...], trees: int, learning_rate: float) -> Trees:
+    """`trees` symmetric trees of depth 6 on `examples`; equal examples give equal trees."""
+    model = CatBoostClassifier(
+        loss_function="Logloss",
+        iterations=trees,
+        depth=_DEPTH,
+        learning_rate=learning_rate,
+        l2_leaf_reg=10,
+        border_count=128,
+        bootstrap_type="MVS",
+        subsample=0.7,
+        random_seed=7,
+        thread_count=2,
+        allow_writing_files=False,
+        verbose=False,
+    )
+    model.fit(Pool(examples.features, examples.wanted.astype(np.int8)))
+    return exported(model, schema)
+
+
+def exported(model: CatBoostClassifier, schema: tuple[str, ...]) -> Trees:
+    """The trees of a fitted CatBoost model of float features, those of smaller depth filled up with a split that is never met."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.json"
+        model.save_model(str(path), format="json")
+        document: dict[str, Any] = json.loads(path.read_text())
+    grown = document["oblivious_trees"]
+    scale, (bias,) = document["scale_and_bias"]
+    feature, border = np.zeros((len(grown), _DEPTH), np.int16), np.full((len(grown), _DEPTH), np.finfo(np.float32).max)
+    leaves = np.zeros((len(grown), 2**_DEPTH))
+    for number, tree in enumerate(grown):
+        splits = tree["splits"] or []
+        feature[number, : len(splits)] = [split["float_feature_index"] for split in splits]
+        border[number, : len(splits)] = [split["border"] for split in splits]
+        leaves[number, : 2 ** len(splits)] = tree["leaf_values"]
+    return Trees(schema, feature, border.astype(np.float32), leaves * scale, float(bias)).checked()
+
+
+def fit_blend(examples: Examples, schema: tuple[str, ...], sources: tuple[str, ...]) -> Blend:
+    """A logistic blend of the votes of `sources`: their shares, and whether they vote at all."""
+    names = Votes(sources).names
+    used = [index for index, name in enumerate(names) if name.startswith("share_")]
+    columns = np.nan_to_num(examples.features[:, [schema.index(names[index]) for index in used]], nan=0.0)
+    weights = np.zeros(len(names), np.float32)
+    model = LogisticRegression(C=1.0, max_iter=200).fit(columns, examples.wanted)
+    weights[used] = model.coef_[0]
+    return Blend(names, weights)

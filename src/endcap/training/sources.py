@@ -1,0 +1,133 @@
+"""All sources and features of a snapshot, fitted on one history up to one instant."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Floats, Rows
+from endcap.features import Feature, FeatureSet
+from endcap.features.affinity import Affinity
+from endcap.features.context import Context
+from endcap.features.history import OwnPurchases, Touches
+from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.similarity import Similarity
+from endcap.features.votes import Votes
+from endcap.retrieval import Source
+from endcap.retrieval.neighbours import Neighbours
+from endcap.retrieval.personal import Personal
+from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
+from endcap.retrieval.sessions import SessionNeighbours
+from endcap.training import statistics
+from endcap.training.corpus import Corpus, Shop
+from endcap.training.history import History
+from endcap.training.pairs import PairConfig, fit_pairs, sequences
+from endcap.training.profile import Profile
+from endcap.training.sessions import fit_sessions
+from endcap.training.vectors import fit_embeddings, fit_factors, nearest
+
+NEIGHBOURS: Final = 40
+RARE: Final = 10
+_LEAST_COSINE: Final = 0.15
+
+LAYERS: Final = {
+    "popularity": ("popularity", "region", "season"),
+    "collaborative": ("personal", "category", "cooccurrence", "factors", "vectors"),
+    "content": ("content", "content_rare", "arrivals"),
+    "session": ("transitions", "sessions"),
+}
+"""The sources that each layer adds, in the order of the ladder."""
+
+
+class Fitted(NamedTuple):
+    """Sources and feature families of one instant, and the vectors that tell how alike items are."""
+
+    sources: tuple[Source, ...]
+    features: FeatureSet
+    alike: Floats
+
+
+def fit_sources(corpus: Corpus, history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
+    """Everything that is learned without a ranker, from `history` (all before `at`) and the shop as it stood at `at`."""
+    rows = len(corpus.keys)
+    facts = statistics.fit_statistics(history, rows, at)
+    counted = history.weight > 0
+    factors = fit_factors(
+        history, rows, profile.factors_alpha, profile.factors_regularization, profile.factors_half_life, at
+    )
+    embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
+    content = _content(corpus, shop)
+    everything = np.arange(rows, dtype=np.int32)
+    rare = everything[(facts.total < RARE) & shop.shelf.available[:rows]]
+    vectors = {"factors": factors, "vectors": embeddings, "content": content}
+    sources: list[Source] = [
+        *_popularity(history, shop, facts, at, profile),
+        Personal("personal", profile.personal_basket_decay, profile.personal_half_life),
+        _pairs("cooccurrence", history, history.session, rows, at, profile.cooccurrence, profile),
+        _pairs("transitions", history, history.shopper, rows, at, profile.transitions, profile),
+        *(_near(name, space, everything, profile) for name, space in vectors.items()),
+        _near("content_rare", content, rare, profile),
+        SessionNeighbours(
+            "sessions", fit_sessions(history, rows, 500, profile.longest_session), profile.near,
+            profile.session_neighbours, 0.5, 0.5,
+        ),
+    ]  # fmt: skip
+    known = tuple(source for source in sources if not _empty(source))
+    families: list[Feature] = [
+        Votes(tuple(source.name for source in known)),
+        ItemFacts(facts),
+        OwnPurchases(),
+        Touches(),
+        Affinity(profile.wide),
+        *(Similarity(name, space, profile.near) for name, space in vectors.items() if space.any()),
+        Context(),
+    ]
+    return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings)
+
+
+def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, profile: Profile) -> list[Source]:
+    rows, half_life = len(facts.total), profile.popularity_half_life
+    category = shop.shelf.category[:rows].copy()
+    return [
+        Shortlist("popularity", statistics.popularity(history, rows, at, half_life)),
+        RegionPopularity("region", statistics.by_region(history, rows, at, 3 * half_life), history.regions),
+        CategoryPopularity(
+            "category", statistics.by_category(history, category, at, 3 * half_life), category, profile.near
+        ),
+        Shortlist("season", statistics.season(facts)),
+        Shortlist("arrivals", statistics.arrivals(shop.shelf.born[:rows], at)),
+    ]
+
+
+def _pairs(
+    name: str, history: History, sequence: Rows, rows: int, at: int, config: PairConfig, profile: Profile
+) -> Neighbours:
+    counted = history.weight > 0
+    lines = sequences(history.group[counted], history.time[counted], sequence[counted], history.shopper[counted], at)
+    table, people = fit_pairs(lines, rows, config)
+    return Neighbours(name, table, profile.near, people)
+
+
+def _near(name: str, vectors: Floats, allowed: Rows, profile: Profile) -> Neighbours:
+    nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
+    return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, _LEAST_COSINE), profile.near, nobody)
+
+
+def _content(corpus: Corpus, shop: Shop) -> Floats:
+    texts = shop.described()
+    if not any(texts):
+        return np.zeros((len(texts), 1), np.float16)
+    return corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float16)
+
+
+def _empty(source: Source) -> bool:
+    """Whether a source's table or index holds nothing, so that it could never propose."""
+    table = getattr(source, "table", None)
+    if isinstance(source, SessionNeighbours):
+        table = source.index.items
+    return table is not None and not len(table.rows)
+
+
+Report = Callable[[str], None]
+"""Told, in a few words, what training is doing."""

@@ -1,0 +1,101 @@
+"""Item vectors: factors by implicit ALS, embeddings by PPMI and SVD, and the nearest neighbours in any such space."""
+
+import warnings
+from typing import Final
+
+import numpy as np
+from implicit.als import AlternatingLeastSquares
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
+
+from endcap.domain.arrays import Floats, Rows
+from endcap.retrieval.tables import Table, table_of
+from endcap.training.history import History
+
+DIMENSION: Final = 64
+_BLOCK: Final = 1024
+
+
+def fit_factors(
+    history: History, rows: int, alpha: float, regularization: float, half_life_days: float, at: int
+) -> Floats:
+    """float16 [rows, 64] unit item factors of implicit ALS (Hu, Koren, Volinsky 2008), shoppers by groups.
+
+    Confidence is 1 + `alpha` * decayed interactions. Rows without an interaction are 0.
+    """
+    age_days = (at - history.time) / 86_400_000
+    confidence = alpha * history.weight * 0.5 ** (age_days / half_life_days)
+    matrix = sparse.csr_matrix(
+        (confidence.astype(np.float32), (history.shopper, history.group)), (len(history.keys), rows), dtype=np.float32
+    )
+    known = np.asarray(matrix.getnnz(axis=0) > 0)
+    if known.sum() < 2:
+        return np.zeros((rows, DIMENSION), np.float16)
+    model = AlternatingLeastSquares(
+        factors=DIMENSION,
+        regularization=regularization,
+        iterations=12,
+        random_state=7,
+        use_gpu=False,
+        calculate_training_loss=False,
+    )
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(matrix, show_progress=False)
+    return unit(np.where(known[:, None], model.item_factors, 0))
+
+
+def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
+    """float16 [rows, 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
+
+    After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n.
+    """
+    held = sparse.csr_matrix(
+        (np.ones(len(group), np.float32), (sequence, group)), (int(sequence.max(initial=-1)) + 1, rows)
+    )
+    held.data[:] = 1
+    scaled = sparse.diags_array(1 / np.maximum(held.getnnz(axis=1), 1)) @ held
+    together = sparse.coo_array(held.T @ scaled)
+    apart = together.row != together.col
+    row, column, count = together.row[apart], together.col[apart], together.data[apart]
+    totals = np.bincount(row, weights=count, minlength=rows)
+    with np.errstate(divide="ignore"):
+        information = np.log(count * totals.sum() / (totals[row] * totals[column]))
+    positive = information > 0
+    ppmi = sparse.csr_array((information[positive], (row[positive], column[positive])), (rows, rows))
+    if ppmi.nnz < DIMENSION or rows <= DIMENSION:
+        return np.zeros((rows, DIMENSION), np.float16)
+    with threadpool_limits(1, "blas"):
+        left, values, _ = randomized_svd(ppmi, DIMENSION, n_iter=3, random_state=7)
+    return unit(left * np.sqrt(values))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Rows of length 1 as float16, rows of zeros left as they are."""
+    lengths = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float16)
+
+
+def nearest(vectors: Floats, allowed: Rows, most: int, least: float) -> Table:
+    """For every row the `most` rows of `allowed` with the largest cosine above `least`, exact, in blocks."""
+    rows = len(vectors)
+    known = np.abs(vectors).sum(axis=1) > 0
+    allowed = allowed[known[allowed]]
+    targets = vectors[allowed].astype(np.float32)
+    keys, found, weights = [], [], []
+    with threadpool_limits(1, "blas"):
+        for begin in range(0, rows, _BLOCK):
+            block = np.arange(begin, min(begin + _BLOCK, rows))[known[begin : begin + _BLOCK]]
+            if not len(block) or not len(allowed):
+                continue
+            cosines = vectors[block].astype(np.float32) @ targets.T
+            cosines[block[:, None] == allowed[None, :]] = -1
+            few = min(most, len(allowed))
+            best = np.argpartition(-cosines, few - 1, axis=1)[:, :few]
+            keys.append(np.repeat(block, few))
+            found.append(allowed[best].ravel())
+            weights.append((np.take_along_axis(cosines, best, axis=1) - least).ravel())
+    if not keys:
+        return table_of(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), rows, most)
+    return table_of(np.concatenate(keys), np.concatenate(found).astype(np.int32), np.concatenate(weights), rows, most)
