@@ -12,7 +12,8 @@ RecordKind: TypeAlias = Literal["event", "row", "change", "decision"]
 class Entry(NamedTuple):
     """What is appended.
 
-    `key` is the dedupe key (empty: never a duplicate), `shopper` the person it is about (or empty). `at` is when it happened (ms UTC); `body` is MessagePack of the noun, whose format version stands in `version`.
+    `key` is the dedupe key (empty: never a duplicate), `shopper` the person it is about (or empty). `at` is when it
+    happened (ms UTC); `body` is MessagePack of the noun, whose format version stands in `version`.
     """
 
     kind: RecordKind
