@@ -1,0 +1,139 @@
+"""The snapshot directory (format 1): `manifest.json`, its signature, one `.npy` file per distinct array.
+
+The manifest holds the tree of parts as JSON and the size and SHA-256 of every file. Reading verifies the signature, then
+every file, and only then parses; arrays are opened with mmap. Nothing is ever unpickled, and only the classes listed
+in `PARTS` are built.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from endcap.domain.ids import ItemKey
+from endcap.errors import SnapshotRejected
+from endcap.features import FeatureSet
+from endcap.features.affinity import Affinity
+from endcap.features.context import Context
+from endcap.features.history import OwnPurchases, Touches
+from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.similarity import Similarity
+from endcap.features.votes import Votes
+from endcap.ranking.blend import Blend
+from endcap.ranking.trees import Trees
+from endcap.releases.keys import signed, verify
+from endcap.retrieval.neighbours import Neighbours
+from endcap.retrieval.personal import Personal
+from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
+from endcap.retrieval.sessions import SessionIndex, SessionNeighbours
+from endcap.retrieval.tables import Table
+from endcap.snapshot import Snapshot, row_digest
+from endcap.state import Memory
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "manifest.sig"
+PARTS: Final[dict[str, Any]] = {
+    part.__name__: part
+    for part in (
+        Affinity, Blend, CategoryPopularity, Context, FeatureSet, ItemFacts, ItemStatistics, Memory, Neighbours,
+        OwnPurchases, Personal, RegionPopularity, SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot,
+        Table, Touches, Trees, Votes,
+    )
+}  # fmt: skip
+
+
+def write_snapshot(snapshot: Snapshot, directory: Path, signing_key: bytes) -> Snapshot:
+    """Write `snapshot` into the new `directory`; the one given back has its version, a digest of all that was learned."""
+    directory.mkdir(parents=True)
+    tree = _dismantled(replace(snapshot, version=""), directory, {})
+    files = {path.name: _fingerprint(path) for path in sorted(directory.glob("*.npy"))}
+    version = hashlib.sha256(json.dumps([tree, files], sort_keys=True).encode()).hexdigest()[:16]
+    manifest = json.dumps({"format": FORMAT, "version": version, "files": files, "snapshot": tree}, indent=1).encode()
+    (directory / MANIFEST).write_bytes(manifest)
+    (directory / SIGNATURE).write_bytes(signed(signing_key, manifest))
+    return replace(snapshot, version=version)
+
+
+def read_snapshot(directory: Path, public_key: bytes, keys: Sequence[ItemKey]) -> Snapshot:
+    """The snapshot of `directory`, if it is whole, signed by the owner of `public_key` and built on the rows of `keys`.
+
+    Raises: SnapshotRejected with the reason.
+    """
+    manifest = _manifest(directory, public_key)
+    for name, fingerprint in manifest["files"].items():
+        _check_file(directory / name, fingerprint)
+    snapshot = _rebuilt(manifest["snapshot"], directory)
+    if not isinstance(snapshot, Snapshot):
+        raise SnapshotRejected(f"snapshot {directory.name}: the manifest holds no snapshot; train again")
+    if snapshot.rows > len(keys) or snapshot.row_digest != row_digest(keys[: snapshot.rows]):
+        raise SnapshotRejected(
+            f"snapshot {directory.name}: built on other row assignments than this shop's; train it on this shop's log"
+        )
+    if isinstance(snapshot.ranker, Trees):
+        snapshot.ranker.checked()
+    return replace(snapshot, version=manifest["version"]).checked()
+
+
+def _manifest(directory: Path, public_key: bytes) -> dict[str, Any]:
+    where = f"snapshot {directory.name}"
+    try:
+        text = (directory / MANIFEST).read_bytes()
+        signature = (directory / SIGNATURE).read_bytes()
+    except OSError as error:
+        raise SnapshotRejected(f"{where}: {error.filename} cannot be read; publish the snapshot again") from None
+    verify(public_key, signature, text, where)
+    manifest: dict[str, Any] = json.loads(text)
+    if manifest["format"] != FORMAT:
+        raise SnapshotRejected(f"{where}: format {manifest['format']}, this release reads {FORMAT}; train again")
+    return manifest
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _check_file(path: Path, fingerprint: Mapping[str, Any]) -> None:
+    where = f"snapshot {path.parent.name}: {path.name}"
+    if not path.is_file():
+        raise SnapshotRejected(f"{where} is missing; publish the snapshot again")
+    if _fingerprint(path) != fingerprint:
+        raise SnapshotRejected(f"{where} is not the file that was signed (size or SHA-256 differ); publish it again")
+
+
+def _dismantled(part: Any, directory: Path, names: dict[int, str]) -> Any:
+    """`part` as JSON; arrays go to files, equal array objects to one file."""
+    if isinstance(part, np.ndarray):
+        if id(part) not in names:
+            names[id(part)] = f"{len(names):03d}.npy"
+            np.save(directory / names[id(part)], np.ascontiguousarray(part), allow_pickle=False)
+        return {"array": names[id(part)]}
+    if is_dataclass(part) and not isinstance(part, type):
+        values = {each.name: _dismantled(getattr(part, each.name), directory, names) for each in fields(part)}
+        return {"part": type(part).__name__, "fields": values}
+    if isinstance(part, tuple | list):
+        return [_dismantled(each, directory, names) for each in part]
+    if isinstance(part, Mapping):
+        return {"mapping": {key: _dismantled(value, directory, names) for key, value in part.items()}}
+    return part
+
+
+def _rebuilt(tree: Any, directory: Path) -> Any:
+    """The inverse of `_dismantled`; sequences come back as tuples."""
+    if isinstance(tree, list):
+        return tuple(_rebuilt(each, directory) for each in tree)
+    if not isinstance(tree, dict):
+        return tree
+    if "array" in tree:
+        return np.load(directory / tree["array"], mmap_mode="r", allow_pickle=False)
+    if "mapping" in tree:
+        return {key: _rebuilt(value, directory) for key, value in tree["mapping"].items()}
+    if tree.get("part") not in PARTS:
+        raise SnapshotRejected(f"snapshot {directory.name}: part {tree.get('part')!r} is unknown here; update Endcap")
+    values = {name: _rebuilt(value, directory) for name, value in tree["fields"].items()}
+    return PARTS[tree["part"]](**values)
