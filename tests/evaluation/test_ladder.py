@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY, HOUR, parse_day
 from endcap.errors import GateRefused
 from endcap.evaluation import Evaluation, Split, evaluate, to_json
+from endcap.evaluation.ladder import _seen
 from endcap.policy import DEFAULT_POLICY, parse_policy
 from endcap.training import Corpus
 
@@ -30,7 +32,8 @@ class Letters:
     def encode(self, texts: Sequence[str]) -> Floats:
         counts = np.array([[text.count(chr(97 + letter)) for letter in range(26)] for text in texts], np.float32)
         lengths = np.linalg.norm(counts, axis=1, keepdims=True)
-        return np.divide(counts, lengths, out=np.zeros_like(counts), where=lengths > 0)
+        vectors: Floats = np.divide(counts, lengths, out=np.zeros_like(counts), where=lengths > 0)
+        return vectors
 
 
 def basket(draw: np.random.Generator, shopper: int) -> list[int]:
@@ -133,6 +136,16 @@ def test_other_shopper_keys_give_the_same_json_and_the_same_lists(found: Evaluat
     assert other.layers == found.layers
     assert other.predictions.rows.tolist() == found.predictions.rows.tolist()
     assert set(other.predictions.cases).isdisjoint(found.predictions.cases)
+
+
+def test_only_an_interaction_before_the_split_keeps_an_item_from_being_cold() -> None:
+    lines = table([(SPLIT.at - 1, 0, 7), (SPLIT.at - 1, 0, 7), (SPLIT.at - 1, 1, 9), (SPLIT.at, 0, 8)], keys_from(1))
+    kinds = pa.array([Kind.VIEW, Kind.VIEW, Kind.IMPRESSION, Kind.VIEW], pa.uint8())
+    shown = replace(
+        corpus(keys_from(1)), interactions=lines.set_column(lines.column_names.index("kind"), "kind", kinds)
+    )
+
+    assert _seen(shown, SPLIT.at).tolist() == [7]
 
 
 @pytest.mark.parametrize(
