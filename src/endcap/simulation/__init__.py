@@ -4,6 +4,6 @@ Files leave here in the form in which a user's files arrive, and take the same w
 the same seed and end give the same bytes.
 """
 
-#from endcap.simulation.shop import Written, showcase, write_shop
+from endcap.simulation.shop import Guest, Written, showcase, write_shop
 
-#__all__ = ["Written", "showcase", "write_shop"]
+__all__ = ["Guest", "Written", "showcase", "write_shop"]

@@ -2,7 +2,8 @@
 
 One TOML file a department. A leaf names its `path`, its `share` of the products, `price` (median in EUR before factors,
 spread of the logarithm), `brands`, `titles` (patterns over `slots`), `facts` for descriptions, and optionally
-`colours` and `sizes` (names below), `goes_with` (paths), `refill_days` (bought again after so long), `gift` (weight).
+`colours` and `sizes` (names below), `goes_with` (paths), `refill_days` (bought again after so long), `gift` (weight),
+`fits` (the slot that names the device it is made for).
 A slot's value reads "words | sentence for the description | factor on the price"; the latter two may be left out.
 """
 
@@ -72,6 +73,7 @@ class Leaf:
     goes_with: tuple[str, ...]
     refill_days: float
     gift: float
+    fits: str
 
 
 class Draft(NamedTuple):
@@ -155,6 +157,7 @@ def _leaf(table: dict[str, Any], tiers: dict[str, float]) -> Leaf:
         goes_with=tuple(table.get("goes_with", ())),
         refill_days=table.get("refill_days", 0),
         gift=table.get("gift", 0.0),
+        fits=table.get("fits", ""),
     )
 
 

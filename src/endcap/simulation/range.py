@@ -5,13 +5,14 @@ popularity and style, which no feed shows, are drawn.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.random import Generator
 
-from endcap.domain.arrays import Floats, Ints, Millis
+from endcap.domain.arrays import Bools, Floats, Ints, Millis
 from endcap.simulation.assortment import Leaf, leaves, words_of
 
 STYLES: Final = 8
@@ -36,6 +37,7 @@ class Range:
 
     `words` float32 [products, vocabulary], rows of unit length, rare words weigh more; `style` float32 [products,
     STYLES]; `level` the logarithm of the price against its leaf, standardised; `added` ms UTC.
+    `device` numbers what the product is or is made for, -1 where it has to do with none; `accessory`: made for one.
     """
 
     leaves: tuple[Leaf, ...]
@@ -46,11 +48,15 @@ class Range:
     level: Floats
     appeal: Floats
     added: Millis
+    device: Ints
+    accessory: Bools
     in_leaf: tuple[Ints, ...]
 
     def likeness(self, product: int, others: Ints) -> Floats:
-        """How much each of `others` reads like `product`, in [0, 1]."""
-        return np.asarray(self.words[others] @ self.words[product], np.float32)
+        """How much each of `others` reads like `product`, in [0, 1]; less 1 where it is made for another device."""
+        like = self.words[others] @ self.words[product]
+        misfit = self.accessory[others] & (self.device[others] != self.device[product]) & (self.device[product] >= 0)
+        return np.asarray(like - misfit, np.float32)
 
     def leaf_at(self, path: str) -> int:
         """The number of the leaf with this path."""
@@ -79,6 +85,8 @@ def stocked(feed: pl.DataFrame, rng: Generator) -> Range:
         level=level,
         appeal=rng.normal(0, 1.1, len(leaf)).astype(np.float32),
         added=first["added"].dt.epoch("ms").to_numpy(),
+        device=np.array([_device(title) for title in first["title"]], np.int64),
+        accessory=np.array([bool(leaves()[number].fits) for number in leaf]),
         in_leaf=in_leaf,
     )
 
@@ -88,6 +96,17 @@ def _variants(product: pl.DataFrame) -> tuple[Variant, ...]:
         Variant(row["id"], row["color"], row["size"], float(row["price"].split()[0]), row["stock"])
         for row in product.iter_rows(named=True)
     )
+
+
+@cache
+def _devices() -> list[str]:
+    """All that accessories are made for; longer names first, since one may begin another."""
+    names = {word.words for leaf in leaves() if leaf.fits for word in leaf.slots[leaf.fits]}
+    return sorted(names, key=lambda name: (-len(name), name))
+
+
+def _device(title: str) -> int:
+    return next((number for number, name in enumerate(_devices()) if name in title), -1)
 
 
 def _words(first: pl.DataFrame) -> Floats:

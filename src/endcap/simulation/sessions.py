@@ -1,6 +1,5 @@
 """The demo shop's events as an export: who came when. What happens on a visit is told in `visits`."""
 
-
 from typing import Final
 
 import numpy as np
@@ -28,7 +27,7 @@ _COLUMNS: Final = {
 
 
 def events(seed: int, feed: pl.DataFrame, shoppers: int, period: Period) -> pl.DataFrame:
-    """All that `shoppers` people do within `period` with the items of `feed`, a line an event and item, in order of time.
+    """All that `shoppers` people do within `period` with the items of `feed`: a line an event and item, by time.
 
     Columns: event (GA4 name), time (UTC), visitor_id, user_id (empty without log-in), session_id (empty for refunds),
     item_id, quantity, price (EUR a unit), transaction_id, region.

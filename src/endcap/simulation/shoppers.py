@@ -1,4 +1,4 @@
-"""Who comes to the demo shop: people with habits, tastes, a purse and an address. Says nothing of what they do there."""
+"""Who comes to the demo shop: people with habits, tastes, a purse and a region. Not what they do there."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from endcap.simulation.range import STYLES, Range
 
 PERSONAS: Final[dict[str, dict[str, float]]] = {
     "camper": {"Outdoor > Camping": 6, "Outdoor > Hiking": 3, "Fashion > Underwear": 0.5},
-    "hiker": {"Outdoor > Hiking": 6, "Outdoor > Camping": 1.5, "Fashion > Underwear": 1, "Electronics > Wearables": 0.5},
+    "hiker": {"Outdoor > Hiking": 6, "Outdoor > Camping": 1.5, "Fashion > Underwear": 1, "Electronics > Wearables": 1},
     "cyclist": {"Outdoor > Cycling": 7, "Outdoor > Hiking": 1, "Electronics > Wearables": 1},
     "parent": {"Kids": 5, "Home > Household": 2, "Home > Pantry": 0.5},
     "grandparent": {"Kids > Toys": 5, "Kids > Clothing": 2, "Home > Living": 1, "Home > Pantry": 1},
@@ -84,7 +84,9 @@ def _habit(personas: np.ndarray, regions: np.ndarray, stock: Range, rng: Generat
     paths = [leaf.path for leaf in stock.leaves]
 
     def weights(interests: dict[str, float]) -> list[float]:
-        return [max((weight for prefix, weight in interests.items() if path.startswith(prefix)), default=0) for path in paths]
+        return [
+            max((interests[prefix] for prefix in interests if path.startswith(prefix)), default=0) for path in paths
+        ]
 
     table = np.array([weights(interests) for interests in PERSONAS.values()])
     table /= table.sum(axis=1, keepdims=True)
@@ -103,4 +105,5 @@ def _liking(circles: np.ndarray, stock: Range, rng: Generator) -> Floats:
     shared = words @ stock.words.T + style @ stock.style.T
     own = (rng.normal(size=(people, STYLES)) / np.sqrt(STYLES) * 0.5) @ stock.style.T
     purse = rng.normal(0, 0.9, size=(people, 1))
-    return np.round(shared[circles] + own - 0.45 * (stock.level - purse) ** 2, 3).astype(np.float32)
+    # rounded, so that the last bits, in which processors differ, decide nothing
+    return np.asarray(np.round(shared[circles] + own - 0.45 * (stock.level - purse) ** 2, 3), np.float32)

@@ -1,6 +1,6 @@
 """What one person does on one visit: an intent, products looked at one after another, a cart, perhaps an order.
 
-The intents are those of a real shop: browse, compare offers of one kind, complete a set, find a gift, replace or refill.
+Intents: browse, compare offers of one kind, complete a set, find a gift, refill what has run out.
 """
 
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Line(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """One part of a visit: `views` products of `leaf`; those like product `aim` first, the more so the greater `pull`."""
+    """One part of a visit: `views` products of `leaf`, rather those like product `aim` the greater `pull` is."""
 
     leaf: int
     views: int
@@ -140,7 +140,7 @@ class Visit:
         return self._ranked(stop, intent)[: stop.views]
 
     def _ranked(self, stop: Stop, intent: Intent) -> Ints:
-        """Products of the stop's leaf that the shop sells by now, in an order drawn by their odds (Gumbel-max trick)."""
+        """Products of the stop's leaf that are sold by now, in an order drawn by their odds (Gumbel-max trick)."""
         there = self.stock.in_leaf[stop.leaf]
         there = there[self.stock.added[there] < self.clock]
         odds = self._odds(there, intent)

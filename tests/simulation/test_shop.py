@@ -1,0 +1,39 @@
+"""The demo shop as files that take the way of a user's files."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from endcap.simulation import Guest, Written, write_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return write_shop(tmp_path_factory.mktemp("shop"), 7, date(2026, 4, 1))
+
+
+def test_the_same_seed_and_end_give_the_same_bytes(shop: Written, tmp_path: Path) -> None:
+    again = write_shop(tmp_path, 7, date(2026, 4, 1))
+    for name in ("catalog", "events", "catalog_mapping", "events_mapping"):
+        assert getattr(again, name).read_bytes() == getattr(shop, name).read_bytes()
+    assert again.guests == shop.guests
+
+
+def test_three_different_people_are_shown(shop: Written) -> None:
+    assert len({guest.visitor_id or guest.user_id for guest in shop.guests}) == 3
+    assert all(bool(guest.visitor_id) != bool(guest.user_id) for guest in shop.guests)
+
+
+def test_the_newcomer_has_seen_one_product_and_the_others_have_a_history(shop: Written) -> None:
+    lines = pl.read_parquet(shop.events)
+
+    def known(guest: Guest) -> int:
+        column, value = ("user_id", guest.user_id) if guest.user_id else ("visitor_id", guest.visitor_id)
+        return lines.filter(pl.col(column) == value).height
+
+    outdoor, parent, newcomer = shop.guests
+    assert known(newcomer) == 1
+    assert known(outdoor) >= 12
+    assert known(parent) >= 8
