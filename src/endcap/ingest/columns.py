@@ -7,7 +7,7 @@ import functools
 import operator as operators
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, assert_never, cast
 
 import polars as pl
@@ -56,12 +56,20 @@ _ARITHMETIC: Final[dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns that expressions may read: their types, which hold integers, and how naive times are meant."""
+    """The columns that expressions may read: their types, which hold integers, and how naive times are meant.
+
+    `declared` columns are read as another type than the one in `types` that they are stored as.
+    """
 
     types: Mapping[str, Type]
     integers: frozenset[str]
     timezone: str
     time_format: str | None = None
+    declared: Mapping[str, Type] = field(default_factory=dict)
+
+    def readable(self) -> dict[str, Type]:
+        """The columns with the types that expressions see."""
+        return {**self.types, **self.declared}
 
 
 def stored_type(dtype: pl.DataType) -> Type | None:
@@ -171,7 +179,7 @@ def _read_time(text: pl.Expr, layout: Layout) -> pl.Expr:
 
 # One branch a kind of node: flat, and mypy sees that none is missing.
 def compiled(node: Expression, layout: Layout) -> pl.Expr:  # noqa: C901, PLR0911
-    """The polars expression of `node`, which `type_of(node, layout.types)` has accepted, over canonical columns."""
+    """The polars expression of `node`, which `type_of(node, layout.readable())` has accepted, over canonical columns."""
 
     def inner(child: Expression) -> pl.Expr:
         return compiled(child, layout)
@@ -182,7 +190,7 @@ def compiled(node: Expression, layout: Layout) -> pl.Expr:  # noqa: C901, PLR091
         case Truth(value=value) | Number(value=value) | Text(value=value):
             return pl.lit(value)
         case Column(name=name):
-            return pl.col(name)
+            return _column(name, layout)
         case Unary(operator=operator, operand=operand):
             return ~inner(operand).cast(pl.Boolean) if operator == "NOT" else -_real(inner(operand))
         case Binary():
@@ -201,6 +209,12 @@ def compiled(node: Expression, layout: Layout) -> pl.Expr:  # noqa: C901, PLR091
             return _CALLS[function](node, [inner(argument) for argument in arguments])
         case _:
             assert_never(node)
+
+
+def _column(name: str, layout: Layout) -> pl.Expr:
+    if name not in layout.declared:
+        return pl.col(name)
+    return converted(pl.col(name), layout.types[name], layout.declared[name], layout, name in layout.integers)
 
 
 def _real(number: pl.Expr) -> pl.Expr:
@@ -240,16 +254,17 @@ def _choice(branches: list[tuple[pl.Expr, pl.Expr]], otherwise: pl.Expr) -> pl.E
 
 
 def _cast(node: Cast, value: pl.Expr, layout: Layout) -> pl.Expr:
-    given = type_of(node.operand, layout.types)
+    given = type_of(node.operand, layout.readable())
     if node.type != "integer":
-        return converted(value, given, node.type, layout, _integral(node.operand, layout))
+        return converted(value, given, node.type, layout, integral(node.operand, layout))
     return converted(value, given, "number", layout).cast(pl.Int64, strict=False)
 
 
-def _integral(node: Expression, layout: Layout) -> bool:
+def integral(node: Expression, layout: Layout) -> bool:
+    """Whether the number that `node` gives is stored as an integer, so that its text is exact."""
     match node:
         case Column(name=name):
-            return name in layout.integers
+            return name in layout.integers and name not in layout.declared
         case Number(value=value):
             return isinstance(value, int)
         case Cast(type="integer"):

@@ -5,16 +5,17 @@ both idempotent; the shelf by its checkpoint; a shopper by its own offset. So a 
 nothing. Knows no file formats and no clock.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Final, cast
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
-from endcap.backends.log import Log, Record, RecordKind, bodies
+from endcap.backends.log import Log, Record, bodies
 from endcap.backends.tables import INTERACTIONS, Tables
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment, Change
@@ -31,16 +32,39 @@ SHOPPER_PREFIX: Final = b"shopper:"
 CATALOG, LAKE = "catalog", "lake"
 
 
-def project(shop: Ports, report: Callable[[int], None] = lambda offset: None) -> int:
-    """Bring catalog, lake, shoppers and shelf to the end of the log; its last offset. `report` gets those on the way."""
+class _Noun(NamedTuple):
+    offset: int
+    noun: bodies.Noun
+
+
+class _Lines(NamedTuple):
+    """The lines of some events: `offset` int64 [lines] and `owner` int32 [lines], the place of each in `events`."""
+
+    events: list[Event]
+    owner: Rows
+    offset: Ints
+    columns: Events
+
+    @classmethod
+    def of(cls, nouns: Iterable[_Noun]) -> Self:
+        placed = [(offset, noun) for offset, noun in nouns if isinstance(noun, Event)]
+        events = [event for _, event in placed]
+        index = np.repeat(np.arange(len(events), dtype=np.int32), [len(event.lines) for event in events])
+        return cls(events, index, np.array([offset for offset, _ in placed], np.int64)[index], Events.of(events))
+
+
+def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
+    """Bring catalog, lake, shoppers and shelf to the end of the log and return it; `report` gets offsets on the way."""
     done = min(shop.log.committed(CATALOG), shop.log.committed(LAKE), shop.shelf.offset)
     while records := shop.log.read("events", done, RANGE):
-        fold_catalog(shop.log, shop.catalog, records)
-        fold_lake(shop.log, shop.tables, records)
-        fold_events(shop.kv, shop.shelf, records)
+        nouns = _nouns(records)
+        _fold_catalog(shop.log, shop.catalog, nouns)
+        _fold_lake(shop.log, shop.tables, nouns)
+        _fold_state(shop.kv, shop.shelf, nouns)
         checkpoint(shop.kv, shop.shelf)
         done = records[-1].offset
-        report(done)
+        if report:
+            report(done)
     return done
 
 
@@ -65,13 +89,28 @@ def checkpoint(kv: KV, shelf: Shelf) -> None:
     kv.save()
 
 
-def fold_catalog(log: Log, catalog: Catalog, records: Sequence[Record]) -> None:
-    """Project the rows and changes among `records`, which follow on each other, and commit."""
-    fresh = _after(records, log.committed(CATALOG))
+def fold_events(kv: KV, shelf: Shelf, records: Sequence[Record]) -> None:
+    """Fold `records`, in log order, into the shoppers in `kv` and into `shelf`; those folded before change nothing.
+
+    The serving process calls this with what it has just appended, and `checkpoint` from time to time.
+    """
+    _fold_state(kv, shelf, _nouns(records))
+
+
+def _nouns(records: Sequence[Record]) -> list[_Noun]:
+    return [_Noun(offset, bodies.unpack(entry.kind, entry.version, entry.body)) for offset, entry in records]
+
+
+def _after(nouns: list[_Noun], offset: int) -> list[_Noun]:
+    return nouns if not nouns or nouns[0].offset > offset else [noun for noun in nouns if noun.offset > offset]
+
+
+def _fold_catalog(log: Log, catalog: Catalog, nouns: list[_Noun]) -> None:
+    fresh = _after(nouns, log.committed(CATALOG))
     if not fresh:
         return
-    assignments = [cast("Assignment", noun) for _, noun in _nouns(fresh, "row")]
-    changes = [Recorded(offset, cast("Change", noun)) for offset, noun in _nouns(fresh, "change")]
+    assignments = [noun for _, noun in fresh if isinstance(noun, Assignment)]
+    changes = [Recorded(offset, noun) for offset, noun in fresh if isinstance(noun, Change)]
     if assignments:
         catalog.assign(assignments)
     if changes:
@@ -79,51 +118,24 @@ def fold_catalog(log: Log, catalog: Catalog, records: Sequence[Record]) -> None:
     log.commit(CATALOG, fresh[-1].offset)
 
 
-def fold_lake(log: Log, tables: Tables, records: Sequence[Record]) -> None:
-    """Write the events among `records`, which follow on each other, as one range of the lake, and commit."""
-    fresh = _after(records, log.committed(LAKE))
+def _fold_lake(log: Log, tables: Tables, nouns: list[_Noun]) -> None:
+    """One range of the lake from what was committed last: the lake replaces one that a crash left without a commit."""
+    fresh = _after(nouns, log.committed(LAKE))
     if not fresh:
         return
-    events = [(offset, cast("Event", noun)) for offset, noun in _nouns(fresh, "event")]
-    if events:
-        tables.write(
-            interactions([offset for offset, _ in events], [event for _, event in events]),
-            fresh[0].offset,
-            fresh[-1].offset,
-        )
+    lines = _Lines.of(fresh)
+    if lines.events:
+        tables.write(_interactions(lines), fresh[0].offset, fresh[-1].offset)
     log.commit(LAKE, fresh[-1].offset)
 
 
-def fold_events(kv: KV, shelf: Shelf, records: Sequence[Record]) -> None:
-    """Fold `records`, in log order, into the shoppers in `kv` and into `shelf`; those folded before change nothing.
-
-    The serving process calls this with what it has just appended, and `checkpoint` from time to time.
-    """
-    events = [(offset, cast("Event", noun)) for offset, noun in _nouns(records, "event")]
-    if events:
-        _fold_shoppers(kv, np.array([offset for offset, _ in events], np.int64), [event for _, event in events])
-    _fold_shelf(shelf, _after(records, shelf.offset))
-
-
-def _after(records: Sequence[Record], offset: int) -> Sequence[Record]:
-    if not records or records[0].offset > offset:
-        return records
-    return [record for record in records if record.offset > offset]
-
-
-def _nouns(records: Sequence[Record], kind: RecordKind) -> Iterator[tuple[int, bodies.Noun]]:
-    for offset, entry in records:
-        if entry.kind == kind:
-            yield offset, bodies.unpack(kind, entry.version, entry.body)
-
-
-def _fold_shelf(shelf: Shelf, records: Sequence[Record]) -> None:
-    for kind, run in groupby(records, key=lambda record: record.entry.kind):
+def _fold_state(kv: KV, shelf: Shelf, nouns: list[_Noun]) -> None:
+    _fold_shoppers(kv, _Lines.of(nouns))
+    for kind, run in groupby(_after(nouns, shelf.offset), key=lambda noun: type(noun.noun)):
         among = list(run)
-        nouns = [noun for _, noun in _nouns(among, kind)]
-        if kind == "event":
-            shelf.observe(Events.of(cast("list[Event]", nouns)))
-        for noun in nouns:
+        if kind is Event:
+            shelf.observe(_Lines.of(among).columns)
+        for _, noun in among:
             if isinstance(noun, Assignment):
                 shelf.reserve(noun.row + 1)
             elif isinstance(noun, Change):
@@ -131,33 +143,29 @@ def _fold_shelf(shelf: Shelf, records: Sequence[Record]) -> None:
         shelf.offset = among[-1].offset
 
 
-def _fold_shoppers(kv: KV, offsets: Ints, events: Sequence[Event]) -> None:
-    """Each person's events at once, in any order of persons: no result depends on another person's."""
+def _fold_shoppers(kv: KV, lines: _Lines) -> None:
+    """Each person's lines at once; no result depends on another person's, nor on the order of persons."""
     codes: dict[bytes, int] = {}
-    person = np.array([codes.setdefault(event.shopper, len(codes)) for event in events], np.int32)
-    lines = _line_index(events)
-    columns = Events.of(events)
-    order = np.argsort(person[lines], kind="stable")
-    borders = np.searchsorted(person[lines][order], np.arange(len(codes) + 1))
+    person = np.array([codes.setdefault(event.shopper, len(codes)) for event in lines.events], np.int32)[lines.owner]
+    order = np.argsort(person, kind="stable")
+    borders = np.searchsorted(person[order], np.arange(len(codes) + 1))
     keys = [SHOPPER_PREFIX + shopper for shopper in codes]
     folded: dict[bytes, bytes] = {}
     for code, (key, packed) in enumerate(zip(keys, kv.get_many(keys), strict=True)):
         before = NEWCOMER if packed is None else Shopper.unpacked(packed)
         among = order[borders[code] : borders[code + 1]]
-        among = among[offsets[lines[among]] > before.offset]
+        among = among[lines.offset[among] > before.offset]
         if len(among):
-            after = _fold_person(before, columns.take(among), events, lines[among], int(offsets[lines[among]].max()))
-            folded[key] = after.packed()
+            folded[key] = _fold_person(before, lines, among).packed()
     kv.set_many(folded)
 
 
-def _fold_person(shopper: Shopper, columns: Events, events: Sequence[Event], index: Rows, offset: int) -> Shopper:
+def _fold_person(shopper: Shopper, lines: _Lines, among: NDArray[np.intp]) -> Shopper:
     """`fold` in two parts where the latest lines name no region: a region counts at the time of its own line."""
-    placed = [
-        (events[line].time, events[line].region)
-        for line in index.tolist()
-        if events[line].region and events[line].kind != Kind.IMPRESSION
-    ]
+    columns = lines.columns.take(among)
+    offset = int(lines.offset[among].max())
+    events = [lines.events[index] for index in lines.owner[among].tolist()]
+    placed = [(event.time, event.region) for event in events if event.region and event.kind != Kind.IMPRESSION]
     latest, region = max(placed, default=(-1, ""))
     known = columns.time <= latest
     if known.all() or not known.any():
@@ -165,28 +173,22 @@ def _fold_person(shopper: Shopper, columns: Events, events: Sequence[Event], ind
     return fold(fold(shopper, columns.take(known), offset, region), columns.take(~known), offset)
 
 
-def _line_index(events: Sequence[Event]) -> Rows:
-    """int32 [lines]: the index of the event that each line belongs to."""
-    return np.repeat(np.arange(len(events), dtype=np.int32), [len(event.lines) for event in events])
-
-
-def interactions(offsets: Sequence[int], events: Sequence[Event]) -> pa.Table:
-    """The lines of `events`, which stand at `offsets`, as the lake keeps them."""
-    index = _line_index(events)
-    lines = [line for event in events for line in event.lines]
-    starts = np.searchsorted(index, index)
+def _interactions(lines: _Lines) -> pa.Table:
+    """`lines` as the lake keeps them."""
+    index, events = lines.owner, lines.events
+    each = [line for event in events for line in event.lines]
     columns = {
-        "offset": np.array(offsets, np.int64)[index],
-        "line": (np.arange(len(index)) - starts).astype(np.int32),
-        "time": np.array([event.time for event in events], np.int64)[index],
+        "offset": lines.offset,
+        "line": (np.arange(len(index)) - np.searchsorted(index, index)).astype(np.int32),
+        "time": lines.columns.time,
         "shopper": _repeated([event.shopper for event in events], pa.binary(16), index),
         "guest": pa.array(np.array([event.guest for event in events], np.bool_)[index]),
-        "session": np.array([event.session for event in events], np.int64)[index],
+        "session": lines.columns.session,
         "basket": np.array([event.basket for event in events], np.int64)[index],
-        "kind": np.array([event.kind for event in events], np.uint8)[index],
-        "row": np.array([line.row for line in lines], np.int32),
-        "quantity": np.array([line.quantity for line in lines], np.int32),
-        "price": np.array([line.price for line in lines], np.int64),
+        "kind": lines.columns.kind,
+        "row": lines.columns.row,
+        "quantity": np.array([line.quantity for line in each], np.int32),
+        "price": np.array([line.price for line in each], np.int64),
         "region": _repeated([event.region for event in events], pa.string(), index).dictionary_encode(),
         "placement": _repeated([event.placement for event in events], pa.string(), index).dictionary_encode(),
         "recommendation_id": _repeated([event.recommendation_id for event in events], pa.string(), index),

@@ -1,0 +1,123 @@
+"""CSV and Parquet files as batches of columns, in bounded memory. Knows rows and stored types; no mapping.
+
+A CSV's columns are all text; what they mean is for the mapping to say. Rows count from 1, a CSV's header not counted.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b, file_digest
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from endcap.domain.arrays import Ints
+from endcap.errors import InvalidFeed
+
+BATCH: Final = 1 << 16
+"""Rows of a batch of Parquet; a batch of CSV is a block of bytes."""
+
+_BLOCK: Final = 1 << 23
+
+
+class Batch(NamedTuple):
+    """Some columns of consecutive rows, with the rows' numbers int64."""
+
+    numbers: Ints
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One open file: its columns in order, and its number of rows where the format tells it.
+
+    `torn` collects, while `batches` reads, the numbers of CSV rows with too few or too many values, and the reason.
+    """
+
+    path: Path
+    schema: dict[str, pl.DataType]
+    rows: int | None
+    separator: str = ","
+    torn: list[tuple[int, str]] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that name the content."""
+        with self.path.open("rb") as file:
+            return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """`columns` of all rows, in order. Raises InvalidFeed where the file is damaged or no UTF-8."""
+        read = self._csv(columns) if self.rows is None else self._parquet(columns)
+        done = 0
+        try:
+            for table in read:
+                valid = np.arange(done, done + table.num_rows, dtype=np.int64)
+                done += table.num_rows
+                frame = pl.from_arrow(table)
+                if isinstance(frame, pl.DataFrame) and len(frame):
+                    yield Batch(self._numbered(valid), frame)
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidFeed(f"{self.path} is damaged after row {done}: {error}; export it again, as UTF-8") from error
+
+    def _numbered(self, valid: Ints) -> Ints:
+        """Row numbers from counts of the rows that are not torn."""
+        torn = np.array([number for number, _ in self.torn], np.int64)
+        before = torn - np.arange(1, len(torn) + 1)
+        return valid + 1 + np.searchsorted(before, valid, side="right")
+
+    def _parquet(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(BATCH, columns=list(columns)):
+                yield pa.Table.from_batches([batch])
+
+    def _csv(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        def tear(row: Any) -> str:
+            reason = f"{row.actual_columns} values where the header has {row.expected_columns}"
+            self.torn.append((row.number - 1, reason))
+            return "skip"
+
+        with _csv_reader(self.path, self.separator, list(self.schema), columns, tear) as reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+
+
+def open_table(path: Path, separator: str = ",") -> TableFile:
+    """The file `path`, Parquet by its first bytes, else CSV with a header.
+
+    Raises: InvalidFeed where it cannot be read, is empty, or names a column twice.
+    """
+    try:
+        with path.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+        if parquet:
+            with pq.ParquetFile(path) as opened:
+                arrow, rows = opened.schema_arrow, opened.metadata.num_rows
+            schema = dict(pl.DataFrame(arrow.empty_table()).schema)
+            names = arrow.names
+        else:
+            with _csv_reader(path, separator, [], [], lambda _: "skip") as reader:
+                names, rows = reader.schema.names, None
+            schema = dict.fromkeys(names, pl.String())
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidFeed(f"{path} cannot be read: {error}; expected Parquet, or CSV in UTF-8 with a header") from error
+    if twice := [name for name in schema if names.count(name) > 1]:
+        raise InvalidFeed(f"{path} has the column {twice[0]!r} twice; rename one")
+    return TableFile(path, schema, rows, separator)
+
+
+def _csv_reader(path: Path, separator: str, names: list[str], columns: Sequence[str], tear: Any) -> Any:
+    return pyarrow.csv.open_csv(
+        path,
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+        pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=tear),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=list(columns),
+            strings_can_be_null=True,
+            null_values=[""],
+        ),
+    )

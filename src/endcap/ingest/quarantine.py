@@ -1,0 +1,43 @@
+"""Rows that do not fit, one JSON object a line: row, field, value, reason. No value of a person is written."""
+
+import json
+from pathlib import Path
+from typing import Final, Self, TextIO
+
+WITHHELD: Final = "(withheld)"
+_SHOWN: Final = 200
+
+
+class Quarantine:
+    """The misfits of one file, in `folder/name`; there is a file only when there is a misfit, and only whole."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / name
+        self._unfinished = folder / f"{name}.unfinished"
+        self._file: TextIO | None = None
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, row: int, field: str, value: str | None, reason: str) -> None:
+        """Keep one misfit; a long value is cut."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._unfinished.open("w", encoding="utf-8")
+        shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"
+        misfit = {"row": row, "field": field, "value": shown, "reason": reason}
+        self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
+        self.count += 1
+
+    def finish(self) -> Path | None:
+        """Give the file its name; None where nothing was added."""
+        if self._file is None:
+            return None
+        self._file.close()
+        self._unfinished.replace(self._path)
+        return self._path
