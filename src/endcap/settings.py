@@ -34,30 +34,38 @@ class _Section(BaseModel):
 class ShopSettings(_Section):
     """What is true of the whole shop; set when the shop is made and never changed after the first import."""
 
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code of the base currency")
+    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code of the base currency")
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        "UTC", description="IANA zone in which times without an offset are read"
+        default="UTC", description="IANA zone in which times without an offset are read"
     )
 
 
 class ServingSettings(_Section):
     """The HTTP server."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; loopback only as long as there are no API keys")
-    port: int = Field(8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; loopback only as long as there are no API keys"
+    )
+    port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
     deadline_ms: int = Field(
-        100, ge=1, le=60_000,
+        default=100, ge=1, le=60_000,
         description="milliseconds a request may have waited: after half of them the ranker is left out, after all the list is popularity",
     )  # fmt: skip
     max_in_flight_requests: int = Field(
-        64, ge=1, le=100_000, description="requests in progress at once; more are answered 503 with Retry-After"
+        default=64, ge=1, le=100_000, description="requests in progress at once; more are answered 503 with Retry-After"
     )
-    max_body_bytes: int = Field(4_000_000, ge=1_000, description="bytes of the largest request body; a larger one is answered 413")
-    snapshot_poll_ms: int = Field(1_000, ge=50, description="milliseconds between looks at the registry's current label")
-    decision_flush_ms: int = Field(500, ge=10, le=1_000, description="milliseconds a decision may wait before it is in the log")
-    decision_kept_s: int = Field(3_600, ge=0, description="seconds a decision is kept in memory beside the log")
-    checkpoint_s: int = Field(60, ge=1, description="seconds between checkpoints of shelf and shopper state")
-    drain_s: int = Field(10, ge=1, description="seconds that requests in progress get to end at shutdown")
+    max_body_bytes: int = Field(
+        default=4_000_000, ge=1_000, description="bytes of the largest request body; a larger one is answered 413"
+    )
+    snapshot_poll_ms: int = Field(
+        default=1_000, ge=50, description="milliseconds between looks at the registry's current label"
+    )
+    decision_flush_ms: int = Field(
+        default=500, ge=10, le=1_000, description="milliseconds a decision may wait before it is in the log"
+    )
+    decision_kept_s: int = Field(default=3_600, ge=0, description="seconds a decision is kept in memory beside the log")
+    checkpoint_s: int = Field(default=60, ge=1, description="seconds between checkpoints of shelf and shopper state")
+    drain_s: int = Field(default=10, ge=1, description="seconds that requests in progress get to end at shutdown")
 
 
 class Settings(_Section):

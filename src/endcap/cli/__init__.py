@@ -1,0 +1,205 @@
+"""The commands. Each imports what it runs when it runs, so that none pays for another's libraries.
+
+Exit codes: 0 done; 1 `doctor` found a failure; 2 a wrong call or an error that Endcap explains on one line; 130 Ctrl-C.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from endcap.errors import EndcapError, InvalidRequest
+from endcap.settings import SHOP_VARIABLE
+
+app = typer.Typer(
+    name="endcap",
+    help="A hybrid recommender for e-commerce: from a product feed and a click stream to ranked lists.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+imports = typer.Typer(
+    help="Read a catalog or events from CSV or Parquet through a mapping file.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(imports, name="import")
+
+ShopOption = Annotated[Path, typer.Option("--shop", envvar=SHOP_VARIABLE, help="The shop's folder.")]
+SHOP = Path("shop")
+
+
+@app.command()
+def init(
+    shop: ShopOption = SHOP,
+    currency: Annotated[str, typer.Option(help="ISO 4217 code of the base currency.")] = "EUR",
+    timezone: Annotated[str, typer.Option(help="IANA zone of times that have no offset.")] = "UTC",
+) -> None:
+    """Make a shop: settings, policy and keys in one folder. Asks nothing and overwrites nothing."""
+    from endcap import app as root
+
+    root.initialise(shop, currency, timezone)
+    typer.echo(
+        f"{shop} is ready: settings in endcap.toml, business decisions in policy.toml, keys in keys/ (keep them secret)."
+    )
+    typer.echo(f"Next: endcap import catalog FILE --map MAP.toml --shop {shop}")
+
+
+@imports.command("catalog")
+def import_catalog(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
+    map: Annotated[Path, typer.Option("--map", help="The mapping file (TOML).")],  # noqa: A002 - the option's name
+    shop: ShopOption = SHOP,
+) -> None:
+    """Import items, prices and stocks. The same file twice changes nothing."""
+    from endcap import app as root
+    from endcap.cli.terminal import import_summary, progress
+
+    with progress(f"importing {file.name}") as report:
+        summary = root.import_catalog(root.open_shop(shop, os.environ), file, map, report)
+    typer.echo(import_summary("changes", summary))
+
+
+@imports.command("events")
+def import_events(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
+    map: Annotated[Path, typer.Option("--map", help="The mapping file (TOML).")],  # noqa: A002 - the option's name
+    shop: ShopOption = SHOP,
+) -> None:
+    """Import what shoppers did. The same file twice changes nothing."""
+    from endcap import app as root
+    from endcap.cli.terminal import import_summary, progress
+
+    with progress(f"importing {file.name}") as report:
+        summary = root.import_events(root.open_shop(shop, os.environ), file, map, report)
+    typer.echo(import_summary("events", summary))
+
+
+@app.command()
+def train(shop: ShopOption = SHOP) -> None:
+    """Learn from all history; publish a signed snapshot and label it current."""
+    from endcap import app as root
+    from endcap.cli.terminal import stages
+
+    with stages() as report:
+        version = root.train(root.open_shop(shop, os.environ), report)
+    typer.echo(f"snapshot {version} is published and current; a running server takes it within seconds.")
+
+
+@app.command()
+def evaluate(
+    protocol: Annotated[str, typer.Option(help="next-basket or time-split.")],
+    split: Annotated[str, typer.Option(help="ISO date that parts history from cases, in the shop's time zone.")],
+    json: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write the best 100 items of each case as Parquet.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
+    shop: ShopOption = SHOP,
+) -> None:
+    """Say what each layer adds, measured on the shop's own history before and after a date."""
+    from rich.console import Console
+
+    from endcap import app as root
+    from endcap.cli.terminal import stages
+
+    outputs = root.Outputs(json, predictions, chart)
+    with stages() as report:
+        summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report)
+    Console(width=max(Console().width, 100)).print(summary)
+    for written in filter(None, outputs):
+        typer.echo(f"written: {written}")
+
+
+@app.command()
+def recommend(
+    placement: Annotated[str, typer.Option(help="A placement of the shop's policy.")] = "home",
+    user: Annotated[str, typer.Option(help="The shop's own id of a logged-in person.")] = "",
+    visitor: Annotated[str, typer.Option(help="The shop's own id of a visitor.")] = "",
+    item: Annotated[
+        list[str] | None, typer.Option(help="The page's item, or the cart's items; may be repeated.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, max=200, help="Places to fill.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Print the answer of the HTTP interface.")] = False,
+    shop: ShopOption = SHOP,
+) -> None:
+    """Print one list with titles, prices and reasons."""
+    from endcap import app as root
+    from endcap.cli.terminal import print_json, print_list
+
+    if user and visitor:
+        raise InvalidRequest(f"--user {user} and --visitor {visitor} are given; expected one of them: leave one out")
+    wanted = {"placement": placement, "user_id": user, "visitor_id": visitor, "anchors": item or [], "k": k}
+    answer = root.recommend(root.open_shop(shop, os.environ), wanted)
+    if json:
+        print_json(answer.answer)
+    else:
+        print_list(answer)
+
+
+@app.command()
+def explain(
+    recommendation_id: Annotated[
+        str, typer.Argument(help="As in the answer of `recommend --json` or of the HTTP interface.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print the answer of the HTTP interface.")] = False,
+    shop: ShopOption = SHOP,
+) -> None:
+    """Print why a list was as it was: votes, features, drops and versions."""
+    from endcap import app as root
+    from endcap.cli.terminal import print_explanation, print_json
+
+    answer = root.explain(root.open_shop(shop, os.environ), recommendation_id)
+    if json:
+        print_json(answer)
+    else:
+        print_explanation(answer)
+
+
+@app.command()
+def serve(
+    shop: ShopOption = SHOP,
+    host: Annotated[str | None, typer.Option(help="Instead of serving.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of serving.port; 0 takes a free one.")] = None,
+) -> None:
+    """Answer over HTTP until Ctrl-C."""
+    from endcap import app as root
+
+    given = {"ENDCAP_SERVING__HOST": host, "ENDCAP_SERVING__PORT": port}
+    environ = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
+    root.serve(root.open_shop(shop, environ), typer.echo, lambda address: typer.echo(f"ready: {address}/readyz"))
+
+
+@app.command()
+def doctor(shop: ShopOption = SHOP) -> None:
+    """Check a shop: settings, keys, log, catalog, state, snapshot, policy, disk. Exit code 1 if something fails."""
+    from endcap.cli.doctor import examine
+
+    findings = examine(shop, os.environ)
+    for finding in findings:
+        typer.echo(f"{'PASS' if finding.passed else 'FAIL'}  {finding.check}: {finding.found}")
+    raise typer.Exit(0 if all(finding.passed for finding in findings) else 1)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End instead of serving.")] = False,
+    shop: Annotated[Path, typer.Option("--shop", help="Where the demo shop is made.")] = Path("demo-shop"),
+) -> None:
+    """Make a small shop, train, print what each layer adds and three lists, and serve it."""
+    from endcap.cli.demo import show
+
+    show(shop, serve_after=not once)
+
+
+def main() -> None:
+    """The console script: errors that Endcap explains become one line and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except EndcapError as error:
+        sys.stderr.write(f"endcap: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("endcap: interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,120 @@
+"""Progress, tables and lists on a terminal; plain lines where the output is a file or a pipe."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from endcap.app import Listed
+from endcap.ingest import Summary
+from endcap.serving.calls import DecisionAnswer, SourceAnswer
+
+WIDTH: Final = 100
+_TELLING: Final = 6
+_FIRST_DROPS: Final = 5
+
+
+def _console(stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, width=max(console.width, WIDTH))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar over rows, on stderr; gives the function that moves it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Lines on stderr, one a stage."""
+    console = Console(stderr=True, highlight=False)
+    yield lambda text: console.print(f"  {text}", markup=False)
+
+
+def import_summary(noun: str, summary: Summary) -> str:
+    """What became of a file, in words."""
+    lines = [
+        f"{summary.rows:,} rows read: {summary.fresh:,} new {noun}, {summary.known:,} known already, "
+        f"{summary.left_out:,} left out by the mapping, {summary.quarantined:,} quarantined; {summary.new_items:,} new items."
+    ]
+    if summary.quarantine:
+        lines.append(f"The quarantined rows, each with field, value and reason: {summary.quarantine}")
+    return "\n".join(lines)
+
+
+def print_json(answer: msgspec.Struct) -> None:
+    """`answer` as the HTTP interface gives it, indented."""
+    print_text(msgspec.json.format(msgspec.json.encode(answer)).decode())
+
+
+def print_text(text: str) -> None:
+    """`text` as it is, on stdout."""
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def print_list(listed: Listed, title: str = "") -> None:
+    """A list with titles, prices and reasons."""
+    answer = listed.answer
+    table = Table(title=title or None, box=box.SIMPLE, title_justify="left")
+    for name, justify in (("#", "right"), ("item", "left"), ("title", "left"), ("price", "right"), ("why", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for item in answer.items:
+        price = f"{item.fields.price} {item.fields.currency}".strip()
+        table.add_row(str(item.position), item.id, item.fields.title or "-", price or "-", item.reason.text)
+    console = _console()
+    console.print(table)
+    if answer.short_because:
+        console.print(f"Fewer than asked for, because {answer.short_because}.", markup=False)
+    notes = f"rung {answer.rung}" + (f", {', '.join(answer.degraded)}" if answer.degraded else "")
+    console.print(f"recommendation {answer.recommendation_id} ({notes})", markup=False)
+    if listed.not_logged:
+        console.print(f"This list was not logged and cannot be explained: {listed.not_logged}", markup=False)
+
+
+def print_explanation(answer: DecisionAnswer) -> None:
+    """A decision: where it came from, each item's votes and features, what was dropped."""
+    console = _console()
+    versions, offsets = answer.versions, answer.offsets
+    for line in (
+        f"recommendation {answer.recommendation_id}: {len(answer.items)} of {answer.k} places of {answer.placement}, {answer.at}",
+        f"snapshot {versions.snapshot}, policy {versions.policy}, rung {answer.rung}"
+        + (f", degraded: {', '.join(answer.degraded)}" if answer.degraded else ""),
+        f"log offsets: shopper {offsets['shopper']}, shelf {offsets['shelf']}; seed {answer.seed}; pool of {answer.pool_size} items",
+        f"shopper: {'known' if answer.known_shopper else 'unknown'}, consent {'given' if answer.consent else 'denied'}; "
+        f"anchors: {', '.join(answer.anchors) or 'none'}; excluded: {', '.join(answer.exclude) or 'none'}",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE)
+    for name in ("#", "item", "score", "why", "votes", "features that mattered"):
+        table.add_column(name, overflow="fold")
+    for item in answer.items:
+        table.add_row(
+            str(item.position), f"{item.id}\n{item.title}", f"{item.score:.4f}", item.reason.text,
+            _figures(item.votes, len(item.votes)), _figures(item.features, _TELLING),
+        )  # fmt: skip
+    console.print(table)
+    if answer.short_because:
+        console.print(f"Fewer than asked for, because {answer.short_because}.", markup=False)
+    for rule in dict.fromkeys(dropped.rule for dropped in answer.dropped):
+        ids = [dropped.id for dropped in answer.dropped if dropped.rule == rule]
+        more = f" and {len(ids) - _FIRST_DROPS} more" if len(ids) > _FIRST_DROPS else ""
+        console.print(f"dropped by {rule}: {', '.join(ids[:_FIRST_DROPS])}{more}", markup=False, soft_wrap=True)
+
+
+def _figures(figures: list[SourceAnswer], most: int) -> str:
+    return "\n".join(f"{figure.name} {figure.value:.3g}" for figure in figures[:most])

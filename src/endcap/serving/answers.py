@@ -1,0 +1,180 @@
+"""Decisions as answers: rows become ids, titles, prices as they are now, and reasons in words.
+
+Read by the HTTP routes and the command line alike. Knows what to show of a decision, not how it came about.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from math import isnan
+from typing import Final
+
+import numpy as np
+
+from endcap.domain.arrays import Floats, Rows
+from endcap.domain.decisions import Decision
+from endcap.domain.instants import iso
+from endcap.domain.money import major_units
+from endcap.domain.requests import Reason, Shown
+from endcap.serving.calls import (
+    DecisionAnswer,
+    DroppedAnswer,
+    FieldsAnswer,
+    ItemAnswer,
+    ReasonAnswer,
+    RecommendationAnswer,
+    ShownAnswer,
+    SourceAnswer,
+    VersionsAnswer,
+)
+from endcap.serving.rowbook import RowBook
+from endcap.serving.texts import Texts
+from endcap.state import Shelf
+
+_WITH_ANCHOR: Final = {
+    "chosen_together": "Often chosen together with {anchor}",
+    "chosen_next": "Often chosen after {anchor}",
+    "like_minded": "Chosen by shoppers who liked {anchor}",
+    "similar": "Similar to {anchor}",
+    "popular_in_category": "Popular in the category of {anchor}",
+}
+_ALONE: Final = {
+    "bought_before": "Bought before",
+    "like_minded": "Chosen by shoppers with a like taste",
+    "popular_in_category": "Popular in a category looked at lately",
+    "popular_in_region": "Popular in the region",
+    "in_season": "Popular at this time of year",
+    "new": "New in the shop",
+    "popular": "Popular in the shop",
+    "picked": "Picked from what goes with recent interests",
+}
+
+MOST_DROPPED: Final = 500
+"""How many dropped items an answer lists; the decision in the log keeps all."""
+
+
+class Showcase:
+    """The shop's items as a shopper may see them."""
+
+    def __init__(self, shelf: Shelf, rows: RowBook, texts: Texts, currency: str) -> None:
+        self.shelf = shelf
+        self.rows = rows
+        self.texts = texts
+        self.currency = currency
+        self._brands: list[str] = []
+        self._categories: list[str] = []
+
+    def id(self, row: int) -> str:
+        """The merchant's id of `row`."""
+        return self.rows.key(row).id
+
+    def title(self, row: int) -> str:
+        """The title, or the id where there is none."""
+        return self.texts.get(row).get("title") or self.id(row)
+
+    def fields(self, rows: Rows, at: int) -> list[FieldsAnswer]:
+        """What is known of `rows` at `at`, in their order."""
+        prices = self.shelf.prices(rows, at).tolist()
+        brands, categories = self._names(rows)
+        answers = []
+        for row, price, brand, category in zip(rows.tolist(), prices, brands, categories, strict=True):
+            text = self.texts.get(row)
+            answers.append(
+                FieldsAnswer(
+                    title=text.get("title", ""),
+                    price=major_units(price, self.currency) if price >= 0 else "",
+                    currency=self.currency if price >= 0 else "",
+                    brand=brand,
+                    category=category,
+                    link=text.get("link", ""),
+                    image_link=text.get("image_link", ""),
+                )
+            )
+        return answers
+
+    def _names(self, rows: Rows) -> tuple[list[str], list[str]]:
+        """Brand and category path of each row; the shelf numbers names in the order in which they came."""
+        if len(self._brands) != len(self.shelf.brands):
+            self._brands = list(self.shelf.brands)
+        if len(self._categories) != len(self.shelf.categories):
+            self._categories = [" > ".join(path) for path in self.shelf.categories]
+        brands, categories = self.shelf.brand[rows].tolist(), self.shelf.category[rows].tolist()
+        return [self._brands[code] for code in brands], [self._categories[code] for code in categories]
+
+    def reason(self, reason: Reason) -> ReasonAnswer:
+        """`reason` in words."""
+        if reason.anchor < 0:
+            return ReasonAnswer(reason.code, sentence(reason.code, ""))
+        return ReasonAnswer(reason.code, sentence(reason.code, self.title(reason.anchor)), self.id(reason.anchor))
+
+
+def recommendation(recommendation_id: str, decision: Decision, showcase: Showcase) -> RecommendationAnswer:
+    """The answer to a call for a list."""
+    rows = np.array([shown.row for shown in decision.slate], np.int32)
+    fields = showcase.fields(rows, decision.request.at)
+    return RecommendationAnswer(
+        recommendation_id=recommendation_id,
+        items=[_item(shown, field, showcase) for shown, field in zip(decision.slate, fields, strict=True)],
+        versions=VersionsAnswer(decision.snapshot, decision.policy),
+        as_of=iso(decision.request.at),
+        rung=decision.rung,
+        degraded=list(decision.degraded),
+        short_because=decision.short_because,
+    )
+
+
+def _item(shown: Shown, fields: FieldsAnswer, showcase: Showcase) -> ItemAnswer:
+    return ItemAnswer(showcase.id(shown.row), shown.score, shown.position, showcase.reason(shown.reason), fields)
+
+
+def explanation(recommendation_id: str, decision: Decision, showcase: Showcase) -> DecisionAnswer:
+    """All that a decision says, without its shopper."""
+    request = decision.request
+    dropped = ((showcase.id(row), each.rule) for each in decision.dropped for row in each.rows.tolist())
+    return DecisionAnswer(
+        recommendation_id=recommendation_id,
+        placement=request.placement,
+        at=iso(request.at),
+        k=request.k,
+        seed=request.seed,
+        anchors=[showcase.id(row) for row in request.anchors.tolist()],
+        exclude=[showcase.id(row) for row in request.exclude.tolist()],
+        consent=request.consent,
+        known_shopper=bool(request.shopper) and decision.offsets.shopper > 0,
+        versions=VersionsAnswer(decision.snapshot, decision.policy),
+        offsets={"shopper": decision.offsets.shopper, "shelf": decision.offsets.shelf},
+        rung=decision.rung,
+        degraded=list(decision.degraded),
+        short_because=decision.short_because,
+        pool_size=decision.pool_size,
+        items=[_shown(index, decision, showcase) for index in range(len(decision.slate))],
+        dropped=[DroppedAnswer(item, rule) for item, rule in islice(dropped, MOST_DROPPED)],
+    )
+
+
+def _shown(index: int, decision: Decision, showcase: Showcase) -> ShownAnswer:
+    shown, evidence = decision.slate[index], decision.evidence
+    return ShownAnswer(
+        id=showcase.id(shown.row),
+        title=showcase.title(shown.row),
+        position=shown.position,
+        score=shown.score,
+        propensity=shown.propensity,
+        reason=showcase.reason(shown.reason),
+        votes=_known(evidence.sources, evidence.votes[:, index]),
+        features=_known(evidence.names, evidence.features[:, index]),
+    )
+
+
+def _known(names: Iterable[str], values: Floats) -> list[SourceAnswer]:
+    return [SourceAnswer(name, value) for name, value in zip(names, values.tolist(), strict=True) if not isnan(value)]
+
+
+def sentence(code: str, anchor: str) -> str:
+    """The words of reason `code`; `anchor` is the title of the item it relates to, or empty.
+
+    >>> sentence("chosen_together", "WHITE MUG"), sentence("new", "")
+    ('Often chosen together with WHITE MUG', 'New in the shop')
+    """
+    if anchor and code in _WITH_ANCHOR:
+        return _WITH_ANCHOR[code].format(anchor=anchor)
+    return _ALONE.get(code, _ALONE["picked"])

@@ -1,0 +1,238 @@
+"""Calls become nouns here: ids turn into rows and keyed hashes, texts into minor units and milliseconds.
+
+Raw ids of people do not pass this module. Knows the shop's key, currency, time zone and rows; reads no clock.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from endcap.backends.log import Entry
+from endcap.backends.log.bodies import pack
+from endcap.domain.arrays import NO_ROWS, Rows
+from endcap.domain.catalog import Change
+from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
+from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
+from endcap.domain.instants import MINUTE, millis
+from endcap.domain.money import minor_units
+from endcap.domain.requests import Request
+from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
+from endcap.serving.problems import FieldProblem, invalid, shortened
+from endcap.serving.rowbook import RowBook
+
+AHEAD: Final = 5 * MINUTE
+"""How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""
+_OLDEST_MS: Final = 100_000_000_000
+
+
+class Moment(NamedTuple):
+    """When a call came (ms UTC), and the seed that its recommendation id gives."""
+
+    at: int
+    seed: int
+
+
+class Understood(NamedTuple):
+    """A call as a request, and the codes of what in it could not be used."""
+
+    request: Request
+    degraded: tuple[str, ...]
+
+
+class Posted(NamedTuple):
+    """An event as it was posted: its own id (or empty), and whether its time lay too far ahead."""
+
+    event: Event
+    event_id: str
+    ahead: bool
+
+
+class WrongFields(ValueError):
+    """An entry of a list cannot be used; the other entries can."""
+
+    def __init__(self, errors: list[FieldProblem]) -> None:
+        super().__init__(errors[0].field)
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What one shop's calls are read with."""
+
+    secret: bytes
+    currency: str
+    timezone: str
+    rows: RowBook
+
+    def shopper(self, user_id: str, visitor_id: str) -> bytes:
+        """The key of the person: of the login if there is one, else of the visitor, NOBODY if neither."""
+        if user_id:
+            return keyed_hash(self.secret, "user", user_id)
+        return keyed_hash(self.secret, "visitor", visitor_id) if visitor_id else NOBODY
+
+    def request(self, call: RecommendationCall, moment: Moment) -> Understood:
+        """`call` as a request; items that the shop does not know are named. Raises: Refusal."""
+        anchors, unknown = self._known(call.anchors, "unknown_anchor")
+        session, strange = self._session(call, moment.at)
+        context = call.context
+        request = Request(
+            placement=call.placement,
+            at=moment.at,
+            seed=moment.seed,
+            k=call.k,
+            shopper=self.shopper(call.user_id, call.visitor_id) if call.consent else NOBODY,
+            anchors=anchors,
+            session=session,
+            exclude=self._known(call.exclude, "")[0],
+            region=context.region,
+            device=context.device,
+            locale=context.locale,
+            referrer=_host(context.referrer),
+            consent=call.consent,
+        )
+        return Understood(request, unknown + strange)
+
+    def _known(self, ids: Iterable[str], code: str) -> tuple[Rows, tuple[str, ...]]:
+        found = {given: self.rows.find(ItemKey("item", given)) for given in dict.fromkeys(ids)}
+        rows = [row for row in found.values() if row is not None]
+        return (
+            np.array(rows, np.int32) if rows else NO_ROWS,
+            tuple(f"{code}:{shortened(given)}" for given, row in found.items() if row is None),
+        )
+
+    def _session(self, call: RecommendationCall, at: int) -> tuple[Events, tuple[str, ...]]:
+        """The session's lines that name known items; none is later than the request."""
+        if not call.session:
+            return NO_EVENTS, ()
+        lines: list[tuple[int, int, int, int]] = []
+        unknown: dict[str, None] = {}
+        for index, event in enumerate(call.session):
+            try:
+                happened, meant = min(self._time(event), at), _kind(event)
+            except WrongFields as wrong:
+                raise invalid([_within(f"session[{index}]", error) for error in wrong.errors]) from None
+            session = keyed_number(self.secret, "session", event.session_id) if event.session_id and call.consent else 0
+            for item in event.items:
+                found = self.rows.find(ItemKey("item", item.item_id))
+                if found is None:
+                    unknown[item.item_id] = None
+                    continue
+                lines.append((happened, found, meant, session))
+        time, row, kind, number = np.array(lines, np.int64).reshape(-1, 4).T.copy()
+        events = Events(time, row.astype(np.int32), kind.astype(np.uint8), number)
+        return events, tuple(f"unknown_session_item:{shortened(given)}" for given in unknown)
+
+    def event(self, call: EventCall, received: int) -> Posted:
+        """`call` as an event; an unknown item gets a row. Raises: WrongFields."""
+        if not (call.user_id or call.visitor_id):
+            raise WrongFields([FieldProblem("visitor_id", None, "the id of a visitor or a user", "add visitor_id")])
+        kind, happened = _kind(call), self._time(call)
+        prices = [self._price(item, call, f"items[{index}].price") for index, item in enumerate(call.items)]
+        ahead = happened > received + AHEAD
+        event = Event(
+            kind=kind,
+            time=received if ahead else happened,
+            received=received,
+            shopper=self.shopper(call.user_id, call.visitor_id),
+            lines=tuple(
+                Line(self.rows.ensure(ItemKey("item", item.item_id)), item.quantity, price)
+                for item, price in zip(call.items, prices, strict=True)
+            ),
+            session=keyed_number(self.secret, "session", call.session_id) if call.session_id else 0,
+            basket=keyed_number(self.secret, "basket", call.transaction_id) if call.transaction_id else 0,
+            placement=call.placement,
+            recommendation_id=call.recommendation_id,
+        )
+        return Posted(event, call.event_id, ahead)
+
+    def entries(self, posted: Iterable[Posted]) -> list[Entry]:
+        """Log entries: the dedupe key is the event's own id, or else its content and its how-manieth occurrence."""
+        entries = []
+        seen: Counter[bytes] = Counter()
+        for event, event_id, _ in posted:
+            body = pack(event)
+            if event_id:
+                named = f"event:{event_id}".encode("utf-8", "surrogatepass")
+                key = hashlib.blake2b(named, digest_size=16, key=self.secret).digest()
+            else:
+                content = pack(replace(event, received=0))
+                seen[content] += 1
+                key = hashlib.blake2b(b"%d:" % seen[content] + content, digest_size=16).digest()
+            entries.append(Entry("event", key, event.shopper, event.time, body))
+        return entries
+
+    def change(self, call: OfferCall, at: int) -> Change:
+        """The change of one offer at `at`. Raises: WrongFields."""
+        row = self.rows.find(ItemKey("item", call.id))
+        if row is None:
+            raise WrongFields(
+                [FieldProblem("id", shortened(call.id), "the id of an item in the catalog", "import the item first")]
+            )
+        if call.price is None and call.stock is None:
+            raise WrongFields([FieldProblem("price", None, "a price, a stock or both", "add price or stock")])
+        price = None if call.price is None else self._minor(call.price, "price")
+        return Change(row, at, price=price, stock=call.stock)
+
+    def _price(self, item: ItemCall, call: EventCall, field: str) -> int:
+        if item.price is None or call.currency not in ("", self.currency):
+            return UNKNOWN_PRICE
+        return self._minor(item.price, field)
+
+    def _minor(self, price: str | float, field: str) -> int:
+        try:
+            minor = minor_units(price, self.currency)
+        except ValueError:
+            minor = -1
+        if minor < 0:
+            remedy = f"write a number such as 12.99, in {self.currency}"
+            raise WrongFields(
+                [FieldProblem(field, shortened(price), "an amount from 0 below 10^15 minor units", remedy)]
+            )
+        return minor
+
+    def _time(self, call: EventCall) -> int:
+        expected, remedy = "ISO 8601 or milliseconds since 1970 UTC", "write it like 2026-11-21T09:30:00Z"
+        if isinstance(call.time, str):
+            try:
+                happened = millis(datetime.fromisoformat(call.time), self.timezone)
+            except (ValueError, OverflowError):
+                happened = -1
+        else:
+            happened = int(call.time) if abs(call.time) < 2**62 else -1
+            if 0 <= happened < _OLDEST_MS:
+                happened, remedy = -1, "these look like seconds: multiply by 1,000"
+        if happened < 0:
+            raise WrongFields([FieldProblem("time", shortened(call.time), expected, remedy)])
+        return happened
+
+
+def _kind(call: EventCall) -> Kind:
+    kind = KINDS.get(call.name)
+    if kind is None:
+        near = get_close_matches(call.name, KINDS, 1)
+        remedy = f"did you mean {near[0]}?" if near else "leave other events out"
+        raise WrongFields([FieldProblem("name", shortened(call.name), f"one of {', '.join(KINDS)}", remedy)])
+    return kind
+
+
+def _within(path: str, error: FieldProblem) -> FieldProblem:
+    return FieldProblem(f"{path}.{error.field}", error.given, error.expected, error.remedy)
+
+
+def _host(referrer: str) -> str:
+    """The host of a referring address; the rest of it may say who came.
+
+    >>> _host("https://www.example.com/search?q=me@example.org"), _host("www.example.com")
+    ('www.example.com', 'www.example.com')
+    """
+    try:
+        return urlsplit(referrer if "//" in referrer else f"//{referrer}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,130 @@
+"""One shop open for business: its ports and what is known now, and the options of the server that answers from it.
+
+Opened on a ground that the composition root lays, which alone knows adapters and settings. While a server runs, its
+event loop's thread alone touches shelf, shoppers and texts; `save` and `snapshot` may run in a worker thread.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from endcap.backends.db import Catalog, Recorded
+from endcap.backends.kv import KV
+from endcap.backends.log import Log, Record
+from endcap.backends.log.bodies import unpack
+from endcap.domain.catalog import Assignment, Change
+from endcap.domain.ids import ItemKey
+from endcap.ingest.checkpoint import pack_shelf
+from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
+from endcap.policy import Policy
+from endcap.serving.answers import Showcase
+from endcap.serving.edge import Edge
+from endcap.serving.rowbook import RowBook
+from endcap.serving.texts import open_texts
+from endcap.snapshot import Snapshot
+
+_BATCH: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a server behaves; every field is a setting of `[serving]` by the same name."""
+
+    deadline_ms: int
+    max_in_flight_requests: int
+    max_body_bytes: int
+    snapshot_poll_ms: int
+    decision_flush_ms: int
+    decision_kept_s: int
+    checkpoint_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a floor stands on. `recent` keeps the latest decisions and has no file.
+
+    `policy` gives the policy that holds now; `current_snapshot` the version that the label points to, `read_snapshot`
+    verifies and reads it, given the keys of all rows. `readonly` leaves all files as they are.
+    """
+
+    log: Log
+    kv: KV
+    recent: KV
+    catalog: Catalog
+    policy: Callable[[], Policy]
+    current_snapshot: Callable[[], str | None]
+    read_snapshot: Callable[[str, Sequence[ItemKey]], Snapshot]
+    secret: bytes
+    currency: str
+    timezone: str
+    readonly: bool = False
+
+
+class Floor:
+    """The shop of `ground`, with everything that the log holds folded in."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.shelf, self.texts = open_shelf(ground.kv), open_texts(ground.kv)
+        self.rows = RowBook(self._keys())
+        for records in batches(ground.log, self.shelf.offset):
+            fold_events(ground.kv, self.shelf, records)
+        self.texts.catch_up(ground.log)
+        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows)
+        self.showcase = Showcase(self.shelf, self.rows, self.texts, ground.currency)
+
+    def _keys(self) -> list[ItemKey]:
+        """One key a row; those that the catalog lacks are in the log."""
+        log = self.ground.log
+        if not self.ground.readonly:
+            self._project()
+        keys = self.ground.catalog.keys()
+        for records in batches(log, log.committed(CATALOG)):
+            nouns = [unpack("row", entry.version, entry.body) for _, entry in records if entry.kind == "row"]
+            keys += [noun.key for noun in nouns if noun.row >= len(keys)]
+        return keys
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take in fresh records, in order."""
+        fold_events(self.ground.kv, self.shelf, records)
+        for offset, entry in records:
+            if entry.kind == "change":
+                self.texts.apply(offset, unpack("change", entry.version, entry.body))
+
+    def snapshot(self, version: str) -> Snapshot:
+        """The verified snapshot `version`. Raises: SnapshotRejected."""
+        return self.ground.read_snapshot(version, self.rows.keys())
+
+    def stage(self) -> None:
+        """Put the shelf beside the shoppers, as they are now."""
+        self.ground.kv.set_many({SHELF_KEY: pack_shelf(self.shelf)})
+        self.texts.save(self.ground.kv)
+
+    def save(self) -> None:
+        """Make durable what was staged, and project the log's tail into the catalog; from any thread."""
+        self.ground.kv.save()
+        self._project()
+
+    def close(self) -> None:
+        """Stage and save a last time, unless only reading; release everything."""
+        if not self.ground.readonly:
+            self.stage()
+            self.save()
+        self.ground.catalog.close()
+        self.ground.log.close()
+
+    def _project(self) -> None:
+        """Rows and changes that the catalog lacks; the lake is brought up by imports and training."""
+        log, catalog = self.ground.log, self.ground.catalog
+        for records in batches(log, log.committed(CATALOG)):
+            nouns = [(at, unpack(entry.kind, entry.version, entry.body)) for at, entry in records]
+            catalog.assign([noun for _, noun in nouns if isinstance(noun, Assignment)])
+            catalog.record([Recorded(at, noun) for at, noun in nouns if isinstance(noun, Change)])
+            log.commit(CATALOG, records[-1].offset)
+
+
+def batches(log: Log, after: int) -> Iterator[list[Record]]:
+    """The log's events after an offset, in order."""
+    while records := log.read("events", after, _BATCH):
+        yield records
+        after = records[-1].offset

@@ -1,0 +1,153 @@
+"""What serves now: the snapshot that the registry's label points to, and the policy that the shop's file holds.
+
+Each is one reference, swapped when a new version verifies. A rejected version leaves the old one serving, counted and
+logged with its reason, and is not tried again.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import structlog
+
+from endcap.backends.registry import Registry
+from endcap.domain.arrays import NO_ROWS
+from endcap.domain.events import Events, Kind
+from endcap.domain.requests import Request
+from endcap.errors import BackendUnavailable, InvalidPolicy, SnapshotRejected
+from endcap.policy import Policy, parse_policy
+from endcap.serving.ladder import RUNGS
+from endcap.serving.meters import Meters
+from endcap.snapshot import Snapshot
+from endcap.state import NEWCOMER, Shelf, Shopper, State, fold
+
+CURRENT: Final = "current"
+_SAMPLE: Final = 32
+_LOOK_S: Final = 1.0
+
+
+class Watch:
+    """Holds the snapshot that serves, None until the first is verified.
+
+    `current` names the version that the label points to; `load` reads, verifies and warms one, in a worker thread.
+    """
+
+    def __init__(self, current: Callable[[], str | None], load: Callable[[str], Snapshot], meters: Meters) -> None:
+        self.snapshot: Snapshot | None = None
+        self.because = "no snapshot is published: run `endcap train`"
+        self._current = current
+        self._load = load
+        self._meters = meters
+        self._seen: str | None = None
+
+    async def run(self, poll_ms: int) -> None:
+        """Look at the label in steady time, for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(poll_ms / 1_000)
+
+    async def look(self) -> None:
+        """Follow the label once."""
+        log = structlog.get_logger()
+        try:
+            version = await asyncio.to_thread(self._current)
+            if version is None or version == self._seen:
+                return
+            self._seen = version
+            self.snapshot = await asyncio.to_thread(self._load, version)
+        except SnapshotRejected as error:
+            self._meters.snapshots.labels("rejected").inc()
+            serving = self.snapshot.version if self.snapshot else ""
+            self.because = f"snapshot {self._seen} was rejected: {error}"
+            log.error("snapshot_rejected", version=self._seen, serving=serving, reason=str(error))
+        except BackendUnavailable as error:
+            self._seen = None
+            log.error("registry_unavailable", reason=str(error))
+        else:
+            self._meters.snapshots.labels("served").inc()
+            self._meters.ready.set(1)
+            log.info("snapshot_served", version=version)
+
+
+def warm(snapshot: Snapshot, policy: Policy) -> None:
+    """Answer each placement on each rung, for newcomers and people with a history, on a shelf of its own.
+
+    Arrays come as in real calls, read-only ones too, since a kernel is compiled for each kind.
+    """
+    rows = max(snapshot.rows, 1)
+    shelf = Shelf()
+    shelf.reserve(rows)
+    shelf.available[:] = shelf.listed[:] = True
+    some = np.unique(np.linspace(0, rows - 1, _SAMPLE).astype(np.int32))
+    kinds = np.where(np.arange(len(some)) % 2 == 0, Kind.VIEW, Kind.PURCHASE).astype(np.uint8)
+    times = snapshot.until - 60_000 * np.arange(len(some), dtype=np.int64)
+    session = Events(times, some, kinds, np.zeros(len(some), np.int64))
+    known = Shopper.unpacked(fold(NEWCOMER, session, 1).packed())
+    for placement in policy.placements:
+        plain = Request(placement, snapshot.until, 1, 10, exclude=some[-1:])
+        calls = plain, replace(plain, anchors=some[:1], exclude=NO_ROWS), replace(plain, anchors=some[:4], session=session)
+        for request, shopper, rung in product(calls, (NEWCOMER, known), RUNGS):
+            rung.answer(request, State(shopper, shelf), snapshot, policy)
+
+
+class PolicyFile:
+    """What a policy file says, looked at again once a second; each version is kept in the registry for replay.
+
+    `steady` gives seconds that never go back. Raises: InvalidPolicy, at first only; later the last policy stays.
+    """
+
+    def __init__(self, path: Path, registry: Registry, steady: Callable[[], float]) -> None:
+        self._path = path
+        self._registry = registry
+        self._steady = steady
+        self._looked = steady()
+        self._stamp = self._stamped()
+        self._policy = self._published()
+
+    def current(self) -> Policy:
+        """The policy in force."""
+        if self._steady() - self._looked >= _LOOK_S:
+            self._looked = self._steady()
+            if (stamp := self._stamped()) != self._stamp:
+                self._stamp = stamp
+                self._reread()
+        return self._policy
+
+    def _reread(self) -> None:
+        try:
+            self._policy = self._published()
+            structlog.get_logger().info("policy_served", version=self._policy.version)
+        except (InvalidPolicy, BackendUnavailable) as error:
+            structlog.get_logger().error("policy_rejected", serving=self._policy.version, reason=str(error))
+
+    def _stamped(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
+
+    def _published(self) -> Policy:
+        policy = read_policy(self._path)
+        if self._registry.current("policy", CURRENT) != policy.version:
+            with tempfile.TemporaryDirectory(prefix=".policy-", dir=self._path.parent) as staging:
+                files = Path(staging) / "files"
+                files.mkdir()
+                shutil.copy(self._path, files / "policy.toml")
+                self._registry.publish("policy", policy.version, files)
+            self._registry.label("policy", CURRENT, policy.version)
+        return policy
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in the file `path`. Raises: InvalidPolicy."""
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidPolicy(f"the policy {path} cannot be read: {error}; restore it") from None
