@@ -47,7 +47,7 @@ def fit_factors(
 
 
 def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
-    """float16 [rows, 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
+    """float16 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
 
     After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n.
     """
@@ -64,10 +64,11 @@ def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
         information = np.log(count * totals.sum() / (totals[row] * totals[column]))
     positive = information > 0
     ppmi = sparse.csr_array((information[positive], (row[positive], column[positive])), (rows, rows))
-    if ppmi.nnz < DIMENSION or rows <= DIMENSION:
-        return np.zeros((rows, DIMENSION), np.float16)
+    dimension = min(DIMENSION, rows - 1)
+    if ppmi.nnz < dimension or dimension < 1:
+        return np.zeros((rows, 1), np.float16)
     with threadpool_limits(1, "blas"):
-        left, values, _ = randomized_svd(ppmi, DIMENSION, n_iter=3, random_state=7)
+        left, values, _ = randomized_svd(ppmi, dimension, n_iter=3, random_state=7)
     return unit(left * np.sqrt(values))
 
 

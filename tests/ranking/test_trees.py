@@ -1,0 +1,60 @@
+"""The tree kernel: equal to the fitting library on data full of NaN; what cannot be scored is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from catboost import CatBoostClassifier, Pool
+
+from endcap.errors import SnapshotRejected
+from endcap.ranking.trees import Trees
+from endcap.training.ranker import exported
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[CatBoostClassifier, Trees]:
+    generator = np.random.Generator(np.random.Philox(3))
+    features = generator.normal(size=(3_000, 12)).astype(np.float32)
+    wanted = features[:, 0] * features[:, 1] + features[:, 2] > 0.3
+    features[generator.random(features.shape) < 0.2] = np.nan
+    features[:, 5] = np.nan
+    features[:, 6] = np.round(features[:, 6])
+    model = CatBoostClassifier(iterations=80, depth=6, random_seed=1, verbose=False, allow_writing_files=False)
+    model.fit(Pool(features, wanted))
+    return model, exported(model, tuple(f"f{n}" for n in range(12)))
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2, 0.9, 1.0])
+def test_scores_equal_the_fitting_librarys(fitted: tuple[CatBoostClassifier, Trees], missing: float) -> None:
+    model, trees = fitted
+    generator = np.random.Generator(np.random.Philox(4))
+    features = generator.normal(size=(700, 12)).astype(np.float32) * 3
+    features[generator.random(features.shape) < missing] = np.nan
+    features[:5] = [[-np.inf], [np.inf], [3.4e38], [-3.4e38], [0.0]]
+    expected = model.predict(features, prediction_type="RawFormulaVal")
+    np.testing.assert_allclose(trees.raw(np.ascontiguousarray(features.T)), expected, rtol=0, atol=1e-9)
+
+
+def test_every_border_is_asked_the_same_way(fitted: tuple[CatBoostClassifier, Trees]) -> None:
+    model, trees = fitted
+    values = np.unique(np.concatenate([trees.border[trees.feature == 0], [0]])).astype(np.float32)
+    features = np.zeros((3 * len(values), 12), np.float32)
+    features[:, 0] = np.concatenate([values, np.nextafter(values, np.float32(9)), np.nextafter(values, np.float32(-9))])
+    expected = model.predict(features, prediction_type="RawFormulaVal")
+    np.testing.assert_allclose(trees.raw(np.ascontiguousarray(features.T)), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"leaves": np.full((80, 64), np.nan)}, "not a finite number"),
+        ({"bias": float("inf")}, "not a finite number"),
+        ({"feature": np.full((80, 6), 12, np.int16)}, "beyond the 12 known"),
+        ({"leaves": np.zeros((80, 32))}, "do not fit together"),
+    ],
+)
+def test_trees_that_cannot_be_scored_are_refused(
+    fitted: tuple[CatBoostClassifier, Trees], change: dict, reason: str
+) -> None:
+    with pytest.raises(SnapshotRejected, match=reason):
+        replace(fitted[1], **change).checked()

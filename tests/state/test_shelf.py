@@ -1,0 +1,75 @@
+"""The shelf: late changes do not overrule newer ones, sales hold in their window, days are a ring."""
+
+import numpy as np
+import pytest
+
+from endcap.domain.catalog import SINCE_EVER, Change
+from endcap.domain.events import Events, Kind
+from endcap.domain.instants import DAY
+from endcap.state import Shelf
+
+ROW = np.array([0], np.int32)
+
+
+def seen(day: int, row: int = 0, kind: Kind = Kind.VIEW) -> Events:
+    return Events(np.array([day * DAY]), np.array([row], np.int32), np.array([kind], np.uint8), np.array([0]))
+
+
+def test_an_older_change_does_not_overrule_a_newer_one() -> None:
+    shelf = Shelf()
+    for change in (Change(0, 5, price=200, listed=True), Change(0, 3, price=100), Change(0, SINCE_EVER, listed=False)):
+        shelf.apply(change)
+    assert shelf.prices(ROW, 10).tolist() == [200]
+    assert shelf.available[0]
+    assert shelf.born[0] == 3
+
+
+@pytest.mark.parametrize(("at", "price"), [(9, 100), (10, 80), (19, 80), (20, 100)])
+def test_a_sale_holds_inside_its_window(at: int, price: int) -> None:
+    shelf = Shelf()
+    shelf.apply(Change(0, 1, price=100, sale_price=80, sale_start=10, sale_end=20))
+    assert shelf.prices(ROW, at).tolist() == [price]
+
+
+@pytest.mark.parametrize(("stock", "available"), [(None, True), (-1, True), (3, True), (0, False)])
+def test_unknown_stock_sells_and_none_does_not(stock: int | None, available: bool) -> None:
+    shelf = Shelf()
+    shelf.apply(Change(0, 1, listed=True, stock=stock))
+    assert bool(shelf.available[0]) is available
+
+
+def test_a_group_is_available_while_one_variant_is() -> None:
+    shelf = Shelf()
+    for row in (1, 2):
+        shelf.apply(Change(row, 1, listed=True, stock=1, group=0, price=100 * row))
+    shelf.apply(Change(1, 2, stock=0))
+    assert shelf.available[:3].tolist() == [True, False, True]
+    shelf.apply(Change(2, 2, stock=0))
+    assert not shelf.available[0]
+    assert shelf.variants == {0: [1, 2]}
+
+
+def test_days_are_counted_in_any_order_and_forgotten_after_the_ring() -> None:
+    days = [100, 70, 131, 99, 131, 60]
+    forward, backward = Shelf(), Shelf()
+    for day in days:
+        forward.observe(seen(day))
+    for day in reversed(days):
+        backward.observe(seen(day))
+    assert np.array_equal(forward.daily[:, 0], backward.daily[:, 0])
+    assert int(forward.daily[:, 0].sum()) == 3
+
+
+def test_views_of_a_variant_count_for_its_group() -> None:
+    shelf = Shelf()
+    shelf.apply(Change(1, 1, listed=True, group=0))
+    shelf.observe(seen(50, row=1, kind=Kind.CART))
+    assert shelf.daily[50 % 32, 0] == 3
+
+
+def test_growing_keeps_what_was_known() -> None:
+    shelf = Shelf()
+    shelf.apply(Change(0, 1, listed=True, price=7))
+    shelf.apply(Change(5_000, 1, listed=True, price=9))
+    assert shelf.prices(np.array([0, 5_000], np.int32), 2).tolist() == [7, 9]
+    assert shelf.group[[0, 4_999]].tolist() == [0, 4_999]

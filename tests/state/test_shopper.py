@@ -1,0 +1,77 @@
+"""The shopper: a fold that does not depend on the order of arrival, and stays small."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endcap.domain.events import NO_EVENTS, Events, Kind
+from endcap.domain.instants import DAY
+from endcap.state import NEWCOMER, Shopper, fold
+from endcap.state.shopper import PURCHASED, RECENT
+
+LINES = st.lists(
+    st.tuples(
+        st.integers(10**12, 10**12 + 400 * DAY), st.integers(0, 30), st.sampled_from(list(Kind)), st.integers(0, 3)
+    ),
+    max_size=120,
+)
+
+
+def events(lines: list[tuple[int, int, Kind, int]]) -> Events:
+    time, row, kind, session = (list(column) for column in zip(*lines, strict=True)) if lines else ([], [], [], [])
+    return Events(
+        np.array(time, np.int64), np.array(row, np.int32), np.array(kind, np.uint8), np.array(session, np.int64)
+    )
+
+
+@given(LINES, st.randoms(use_true_random=False), st.integers(1, 9))
+def test_any_order_and_any_batches_give_the_same_bytes(lines, random, size) -> None:
+    at_once = fold(NEWCOMER, events(lines), offset=9, region="DE")
+    random.shuffle(lines)
+    shopper = NEWCOMER
+    for begin in range(0, len(lines), size):
+        shopper = fold(shopper, events(lines[begin : begin + size]), offset=9, region="DE")
+    assert shopper.packed() == at_once.packed()
+
+
+@given(LINES)
+def test_unpacking_gives_back_what_was_packed(lines) -> None:
+    shopper = fold(NEWCOMER, events(lines), offset=7, region="Österreich")
+    assert Shopper.unpacked(shopper.packed()).packed() == shopper.packed()
+
+
+def test_a_foreign_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="format 9, this release reads 1; rebuild the state"):
+        Shopper.unpacked(b"\x09" + NEWCOMER.packed()[1:])
+
+
+def test_a_shopper_is_bounded() -> None:
+    lines = [(10**12 + n * DAY // 40, n, Kind.PURCHASE, 0) for n in range(40_000)]
+    shopper = fold(NEWCOMER, events(lines))
+    assert len(shopper.recent) == RECENT
+    assert len(shopper.purchases) == PURCHASED
+    assert shopper.purchases["row"].min() == 40_000 - PURCHASED
+    assert len(shopper.packed()) < 1_024 + 12 * PURCHASED + 200
+
+
+def test_purchases_keep_the_last_two_days_the_first_and_the_count() -> None:
+    days = (3, 40, 40, 90)
+    shopper = fold(NEWCOMER, events([(day * DAY + 5, 8, Kind.PURCHASE, 0) for day in days]))
+    assert shopper.purchases.tolist() == [(8, 90, 40, 3, 4)]
+    assert shopper.days.tolist() == [90, 40, 3]
+
+
+def test_a_refund_reverses_its_purchase_even_if_it_comes_first() -> None:
+    refund, purchase = events([(50 * DAY, 8, Kind.REFUND, 0)]), events([(40 * DAY, 8, Kind.PURCHASE, 0)])
+    assert fold(fold(NEWCOMER, refund), purchase).purchases.tolist() == [(8, 40, 0, 40, 0)]
+
+
+def test_impressions_leave_no_trace() -> None:
+    assert fold(NEWCOMER, events([(10**12, 1, Kind.IMPRESSION, 0)])) is NEWCOMER
+    assert fold(NEWCOMER, NO_EVENTS) is NEWCOMER
+
+
+def test_the_region_is_that_of_the_latest_line() -> None:
+    early, late = events([(10**12, 1, Kind.VIEW, 0)]), events([(10**12 + 5, 1, Kind.VIEW, 0)])
+    assert fold(fold(NEWCOMER, late, region="FR"), early, region="DE").region == "FR"
