@@ -245,7 +245,9 @@ def test_a_closed_log_refuses_every_call(opened: Callable[..., Log]) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(calls=st.lists(st.lists(st.sampled_from([b"", b"a", b"b", b"c", b"d"]), max_size=6), max_size=8), seed=st.randoms())
+@given(
+    calls=st.lists(st.lists(st.sampled_from([b"", b"a", b"b", b"c", b"d"]), max_size=6), max_size=8), seed=st.randoms()
+)
 def test_any_calls_give_what_a_list_and_a_dict_give(
     opened: Callable[..., Log], calls: list[list[bytes]], seed: random.Random
 ) -> None:

@@ -173,7 +173,7 @@ class SqliteLog(Log):
     def _writer(self, busy_ms: int) -> apsw.Connection:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, busy_ms)
         if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
-            connection.execute(_WRITER)
+            _configure(connection)
             with connection:
                 for stream in _STREAMS:
                     connection.execute(_STREAM_TABLE.format(stream=stream))
@@ -181,7 +181,7 @@ class SqliteLog(Log):
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
             sync(self.path.parent)
         _check_format(connection, self.path)
-        connection.execute(_WRITER)
+        _configure(connection)
         return connection
 
     @contextmanager
@@ -233,6 +233,11 @@ def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]
         marks = ",".join("?" * len(some))
         known.update(connection.execute(f"SELECT key, offset FROM {_table(stream)}_keys WHERE key IN ({marks})", some))
     return known
+
+
+def _configure(connection: apsw.Connection) -> None:
+    """Run every statement of _WRITER; apsw stops at the first that gives a row until the row is fetched."""
+    connection.execute(_WRITER).fetchall()
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:
