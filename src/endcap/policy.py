@@ -5,10 +5,13 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from endcap.domain.placements import Placement
 from endcap.errors import InvalidPolicy, InvalidRequest
+
+MOST: Final = 1_000
+"""The largest quota or cap."""
 
 DEFAULT_POLICY: Final = """\
 # Business decisions: what each placement shows. Every change is a new version; the running server picks it up by itself.
@@ -18,28 +21,28 @@ DEFAULT_POLICY: Final = """\
 # diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
 
 [placements.home]
-quota = 150
+quota = 90
 purchased = "show"
 most_per_brand = 0
 most_per_category = 6
 diversity = 0.05
 
 [placements.home.quotas]
-personal = 300
+personal = 250
 
 [placements.discovery]
-quota = 150
+quota = 90
 purchased = "hide"
 most_per_category = 4
 diversity = 0.15
 
 [placements.product]
-quota = 150
+quota = 90
 purchased = "show"
 diversity = 0.05
 
 [placements.cart]
-quota = 150
+quota = 90
 purchased = "show"
 most_per_category = 4
 diversity = 0.1
@@ -84,32 +87,27 @@ def _placement(name: str, table: Any) -> Placement:
         raise InvalidPolicy(f'policy: {where}.purchased is {purchased!r}; expected "show" or "hide"')
     return Placement(
         name=name,
-        quota=_number(table, "quota", int, where, (1, 1000), 150),
-        quotas={source: _number(quotas, source, int, f"{where}.quotas", (0, 1000), 0) for source in quotas},
+        quota=_count(table, "quota", where, 150),
+        quotas={source: _count(quotas, source, f"{where}.quotas", 0) for source in quotas},
         purchased=purchased,
-        most_per_brand=_number(table, "most_per_brand", int, where, (0, 1000), 0),
-        most_per_category=_number(table, "most_per_category", int, where, (0, 1000), 0),
-        diversity=_number(table, "diversity", float, where, (0.0, 1.0), 0.0),
+        most_per_brand=_count(table, "most_per_brand", where, 0),
+        most_per_category=_count(table, "most_per_category", where, 0),
+        diversity=_share(table, "diversity", where),
     )
 
 
-_Number = TypeVar("_Number", int, float)
+def _count(table: Mapping[str, Any], key: str, where: str, default: int) -> int:
+    value = table.get(key, default)
+    if type(value) is not int or not 0 <= value <= MOST:
+        raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected a whole number from 0 to {MOST}")
+    return value
 
 
-def _number(
-    table: Mapping[str, Any],
-    key: str,
-    kind: type[_Number],
-    where: str,
-    bounds: tuple[_Number, _Number],
-    default: _Number,
-) -> _Number:
-    value: Any = table.get(key, default)
-    kinds = (int, float) if kind is float else (int,)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not bounds[0] <= value <= bounds[1]:
-        noun = "a whole number" if kind is int else "a number"
-        raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected {noun} from {bounds[0]} to {bounds[1]}")
-    return kind(value)
+def _share(table: Mapping[str, Any], key: str, where: str) -> float:
+    value = table.get(key, 0.0)
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected a number from 0 to 1")
+    return float(value)
 
 
 def _table(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ class Snapshot:
     """Everything learned from the log up to `offset` and the time `until` (ms UTC), on the first `rows` rows.
 
     `row_digest` is that of the row assignments it was built on. `blend` scores the votes alone, where the ranker may not
-    be used. `alike` float16 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the items.
+    be used. `alike` float32 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the items.
     """
 
     version: str

@@ -12,7 +12,7 @@ from endcap.state import Memory, Moment
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """Cosines in one space: `vectors` float16 [rows, d] of length 1, or 0 for rows of which nothing is known."""
+    """Cosines in one space: `vectors` float32 [rows, d] of length 1, or 0 for rows of which nothing is known."""
 
     space: str
     vectors: Floats
@@ -26,20 +26,21 @@ class Similarity:
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """NaN where the item or the whole trail has no vector."""
         rows, weights = moment.trail.strengths(self.memory)
-        touched, mine = self._known(rows), self._known(pool.rows)
-        cosines = mine @ touched.T
-        known = np.abs(touched).sum(axis=1) > 0
+        touched, mine = self._vectors(rows), self._vectors(pool.rows)
+        known = touched.any(axis=1)
         columns = np.full((3, len(pool)), np.nan, np.float32)
         if known.any():
-            centre = weights[known] @ touched[known]
-            columns[0] = mine @ (centre / max(float(np.sqrt(centre @ centre)), 1e-9))
-            columns[1] = cosines[:, int(np.argmax(known))]
-            columns[2] = cosines[:, known].max(axis=1)
-        columns[:, np.abs(mine).sum(axis=1) == 0] = np.nan
+            weights, touched = weights[known], touched[known]
+            centre = weights @ touched
+            cosines = touched @ mine.T
+            columns[0] = centre @ mine.T / max(float(np.sqrt(centre @ centre)), 1e-9)
+            columns[1] = cosines[0]
+            columns[2] = cosines.max(axis=0)
+            columns[:, ~mine.any(axis=1)] = np.nan
         return columns
 
-    def _known(self, rows: Rows) -> Floats:
+    def _vectors(self, rows: Rows) -> Floats:
         inside = rows < len(self.vectors)
-        vectors = self.vectors[np.where(inside, rows, 0)].astype(np.float32)
-        vectors[~inside] = 0
-        return vectors
+        if inside.all():
+            return self.vectors[rows]
+        return np.where(inside[:, None], self.vectors[np.where(inside, rows, 0)], np.float32(0))

@@ -61,7 +61,7 @@ BASKETS: Final = Profile(
     longest_session=120,
     windows=(60, 90, 120, 150, 180, 210),
     most_cases=30_000,
-    negatives=120,
+    negatives=80,
     trees=400,
     learning_rate=0.06,
 )  # fmt: skip

@@ -117,8 +117,8 @@ def _near(name: str, vectors: Floats, allowed: Rows, profile: Profile) -> Neighb
 def _content(corpus: Corpus, shop: Shop) -> Floats:
     texts = shop.described()
     if not any(texts):
-        return np.zeros((len(texts), 1), np.float16)
-    return corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float16)
+        return np.zeros((len(texts), 1), np.float32)
+    return corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float32)
 
 
 def _empty(source: Source) -> bool:

@@ -20,7 +20,7 @@ _BLOCK: Final = 1024
 def fit_factors(
     history: History, rows: int, alpha: float, regularization: float, half_life_days: float, at: int
 ) -> Floats:
-    """float16 [rows, 64] unit item factors of implicit ALS (Hu, Koren, Volinsky 2008), shoppers by groups.
+    """float32 [rows, 64] unit item factors of implicit ALS (Hu, Koren, Volinsky 2008), shoppers by groups.
 
     Confidence is 1 + `alpha` * decayed interactions. Rows without an interaction are 0.
     """
@@ -31,7 +31,7 @@ def fit_factors(
     )
     known = np.asarray(matrix.getnnz(axis=0) > 0)
     if known.sum() < 2:
-        return np.zeros((rows, DIMENSION), np.float16)
+        return np.zeros((rows, DIMENSION), np.float32)
     model = AlternatingLeastSquares(
         factors=DIMENSION,
         regularization=regularization,
@@ -47,7 +47,7 @@ def fit_factors(
 
 
 def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
-    """float16 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
+    """float32 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
 
     After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n.
     """
@@ -66,16 +66,16 @@ def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
     ppmi = sparse.csr_array((information[positive], (row[positive], column[positive])), (rows, rows))
     dimension = min(DIMENSION, rows - 1)
     if ppmi.nnz < dimension or dimension < 1:
-        return np.zeros((rows, 1), np.float16)
+        return np.zeros((rows, 1), np.float32)
     with threadpool_limits(1, "blas"):
         left, values, _ = randomized_svd(ppmi, dimension, n_iter=3, random_state=7)
     return unit(left * np.sqrt(values))
 
 
 def unit(vectors: Floats) -> Floats:
-    """Rows of length 1 as float16, rows of zeros left as they are."""
+    """Rows of length 1 as float32, rows of zeros left as they are."""
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float16)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def nearest(vectors: Floats, allowed: Rows, most: int, least: float) -> Table:

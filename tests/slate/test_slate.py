@@ -1,0 +1,134 @@
+"""The slate: what rules drop, what caps keep out, how likeness spreads, which variant and why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from endcap import slate
+from endcap.domain.arrays import Rows
+from endcap.domain.catalog import Change
+from endcap.domain.events import Events, Kind
+from endcap.domain.placements import Placement
+from endcap.domain.pools import Pool
+from endcap.domain.requests import Reason, Request
+from endcap.state import NEWCOMER, Moment, Shelf, Shopper, fold, observe
+
+AT = 1_700_000_000_000
+REQUEST = Request("home", AT, 1, 4)
+
+
+def rows(*numbers: int) -> Rows:
+    return np.array(numbers, np.int32)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    found = Shelf()
+    for row in range(12):
+        brand, category = f"brand {row % 3}", ("Shop", f"aisle {row // 6}")
+        found.apply(Change(row, 1, listed=row != 3, stock=0 if row == 4 else None, brand=brand, category=category))
+    return found
+
+
+def moment(shelf: Shelf, shopper: Shopper = NEWCOMER, request: Request = REQUEST) -> Moment:
+    return observe(request, shopper, shelf)
+
+
+def buyer(*bought: int) -> Shopper:
+    count = len(bought)
+    times, kinds = np.full(count, AT - 90_000_000), np.full(count, Kind.PURCHASE, np.uint8)
+    return fold(NEWCOMER, Events(times, rows(*bought), kinds, np.zeros(count, np.int64)))
+
+
+def pool(size: int = 12) -> Pool:
+    votes = np.ones((1, size), np.float32)
+    return Pool(np.arange(size, dtype=np.int32), ("popularity",), votes, votes)
+
+
+def test_every_dropped_row_keeps_the_name_of_its_rule(shelf: Shelf) -> None:
+    request = replace(REQUEST, exclude=rows(0, 3), anchors=rows(1))
+    placement = Placement("discovery", purchased="hide")
+    kept, dropped = slate.admit(placement, request, moment(shelf, buyer(2, 0), request), pool())
+    assert kept.rows.tolist() == [5, 6, 7, 8, 9, 10, 11]
+    assert {rule.rule: rule.rows.tolist() for rule in dropped} == {
+        "unlisted_or_out_of_stock": [3, 4],
+        "excluded": [0],
+        "anchor": [1],
+        "purchased": [2],
+    }
+
+
+def test_where_nothing_is_against_it_the_pool_is_untouched(shelf: Shelf) -> None:
+    whole = pool(3)
+    kept, dropped = slate.admit(Placement("home"), REQUEST, moment(shelf), whole)
+    assert kept is whole
+    assert dropped == ()
+
+
+def arranged(shelf: Shelf, placement: Placement, k: int, alike: np.ndarray | None = None) -> slate.Arranged:
+    ranked = np.arange(12, dtype=np.int32)
+    scores = np.linspace(1, 0, 12, dtype=np.float32)
+    vectors = np.empty((0, 2), np.float32) if alike is None else alike
+    return slate.arranged(ranked, scores, shelf, placement, k, vectors)
+
+
+def test_without_caps_and_diversity_the_ranking_stands(shelf: Shelf) -> None:
+    assert arranged(shelf, Placement("home"), 5).chosen.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_brand_cap_passes_over_what_is_full_and_names_it(shelf: Shelf) -> None:
+    found = arranged(shelf, Placement("home", most_per_brand=1), 3)
+    assert found.chosen.tolist() == [0, 1, 2]
+    found = arranged(shelf, Placement("home", most_per_category=2), 4)
+    assert found.chosen.tolist() == [0, 1, 6, 7]
+    (capped,) = slate.capped(np.arange(12, dtype=np.int32), found)
+    assert (capped.rule, capped.rows.tolist()) == ("category_cap", [2, 3, 4, 5, 8, 9, 10, 11])
+
+
+def test_caps_can_leave_a_slate_short_and_say_so(shelf: Shelf) -> None:
+    found = arranged(shelf, Placement("home", most_per_brand=1), 5)
+    assert len(found.chosen) == 3
+    assert slate.shortage(3, 5, (), found) == "caps"
+    assert slate.shortage(5, 5, (), found) == ""
+
+
+def test_diversity_puts_the_unlike_before_the_like(shelf: Shelf) -> None:
+    alike = np.zeros((12, 2), np.float32)
+    alike[:6, 0], alike[6:, 1] = 1, 1
+    assert arranged(shelf, Placement("home"), 2, alike).chosen.tolist() == [0, 1]
+    assert arranged(shelf, Placement("home", diversity=0.6), 2, alike).chosen.tolist() == [0, 6]
+
+
+def test_the_variant_shown_is_the_one_touched_last_if_it_sells(shelf: Shelf) -> None:
+    for row in (8, 9, 10):
+        shelf.apply(Change(row, 2, group=0))
+    touched = buyer(9)
+    assert slate.variant(moment(shelf), 0) == 8
+    assert slate.variant(moment(shelf, touched), 0) == 9
+    shelf.apply(Change(9, 3, stock=0))
+    assert slate.variant(moment(shelf, touched), 0) == 8
+    assert slate.variant(moment(shelf), 5) == 5
+
+
+def reason(ranks: list[float], witness: dict[str, int]) -> Reason:
+    sources = ("popularity", "personal", "cooccurrence", "content")
+    column = np.array(ranks, np.float32)[:, None]
+    return slate.reasons(sources, column, rows(7), lambda source, _: witness.get(source, -1))[0]
+
+
+NO = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "witness", "expected"),
+    [
+        ([0, 50, 1, 1], {"cooccurrence": 3}, Reason("bought_before")),
+        ([0, NO, 9, 4], {"cooccurrence": 3, "content": 5}, Reason("similar", 5)),
+        ([0, NO, 2, 4], {"cooccurrence": 3, "content": 5}, Reason("chosen_together", 3)),
+        ([8, NO, 2, NO], {}, Reason("popular")),
+        ([NO, NO, 2, NO], {}, Reason("picked")),
+    ],
+)
+def test_reasons_are_true_and_the_nearest_comes_first(ranks: list[float], witness: dict, expected: Reason) -> None:
+    assert reason(ranks, witness) == expected
