@@ -14,7 +14,7 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def watched(operation: str, original: Callable[..., object]) -> Callable[..., object]:
         def call(subject: int | Path, *others: Path) -> object:
-            path = Path(os.readlink(f"/proc/self/fd/{subject}")) if isinstance(subject, int) else subject
+            path = Path(f"/proc/self/fd/{subject}").readlink() if isinstance(subject, int) else subject
             done.append(f"{operation} {path.name}")
             return original(subject, *others)
 

@@ -23,4 +23,5 @@ if __name__ == "__main__":
     for batch in range(1_000_000):
         first = log.append("events", entries(round_, batch))
         again = log.append("events", entries(round_, batch))
-        print(f"{round_}-{batch}", again.offsets == first.offsets and not any(again.fresh), flush=True)
+        sys.stdout.write(f"{round_}-{batch} {again.offsets == first.offsets and not any(again.fresh)}\n")
+        sys.stdout.flush()

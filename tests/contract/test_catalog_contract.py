@@ -25,12 +25,12 @@ FULL = Change(
 )  # fmt: skip
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS))
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     catalogs: list[Catalog] = []
 
     def open_catalog() -> Catalog:
-        catalogs.append(request.param(tmp_path))
+        catalogs.append(ADAPTERS[request.param](tmp_path))
         return catalogs[-1]
 
     yield open_catalog
@@ -113,7 +113,7 @@ def test_changes_before_an_instant_leave_out_those_at_it(catalog: Catalog) -> No
 
 def test_many_changes_stream_whole_while_more_are_recorded(catalog: Catalog) -> None:
     catalog.record([Recorded(offset, Change(0, offset % 7)) for offset in range(1, 25_001)])
-    found = []
+    found: list[int] = []
     for recorded in catalog.changes(before=5):
         if len(found) % 5_000 == 0:
             catalog.record([Recorded(30_000 + len(found), Change(1, 0))])

@@ -32,9 +32,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS))
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Open:
-    return lambda: request.param(tmp_path, clock.now)
+    return lambda: ADAPTERS[request.param](tmp_path, clock.now)
 
 
 @pytest.fixture

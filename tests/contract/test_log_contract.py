@@ -23,9 +23,9 @@ ADAPTERS = {
 WRITER = Path(__file__).with_name("log_writer.py")
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    return ADAPTERS[request.param]
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ ADAPTERS: dict[str, Callable[[Path], Registry]] = {
 }
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS))
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Registry]:
-    return lambda: request.param(tmp_path)
+    return lambda: ADAPTERS[request.param](tmp_path)
 
 
 @pytest.fixture

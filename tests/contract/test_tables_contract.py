@@ -1,6 +1,7 @@
 """What every lake keeps to; an adapter is one line in ADAPTERS."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ ADAPTERS: dict[str, Callable[[Path], Tables]] = {
 }
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS))
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Tables]:
-    return lambda name="one": request.param(tmp_path / name)
+    return lambda name="one": ADAPTERS[request.param](tmp_path / name)
 
 
 @pytest.fixture
@@ -32,9 +33,10 @@ def lines(offsets: list[int], times: list[int]) -> pa.Table:
     """One line per offset, two for every third; all other columns follow from the offset."""
     rows = [
         {
-            "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0,
-            "session": -offset, "basket": 2**62 + offset, "kind": offset % 9 + 1, "row": offset * 3, "quantity": line + 1,
-            "price": -1, "region": ["", "DE", "ÅX"][offset % 3], "placement": "home", "recommendation_id": f"r{offset}",
+            "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0, "session": -offset,
+            "basket": 2**62 + offset, "kind": offset % 9 + 1, "row": offset * 3, "quantity": line + 1,
+            "price": -1, "region": ["", "DE", "ÅX"][offset % 3], "placement": "home",
+            "recommendation_id": f"r{offset}",
         }
         for offset, time in zip(offsets, times, strict=True)
         for line in range(1 + (offset % 3 == 0))
@@ -124,7 +126,7 @@ def test_however_the_log_is_cut_into_ranges_the_lines_are_the_same(
 ) -> None:
     offsets = np.arange(1, len(days) + 1).tolist()
     borders = sorted({0, len(days), *(cut for cut in cuts if cut < len(days))})
-    ranges = list(zip(borders, borders[1:], strict=False))
+    ranges = list(pairwise(borders))
     lake = opened("any")
     for start, end in ranges + data.draw(st.lists(st.sampled_from(ranges), max_size=3)):
         lake.write(lines(offsets[start:end], [day * DAY for day in days[start:end]]), start + 1, end)

@@ -34,7 +34,7 @@ class Image:
         return bytes(content)
 
 
-class Disk(apsw.VFS):  # type: ignore[misc]  # apsw's base class has no annotations mypy accepts
+class Disk(apsw.VFS):
     """While it exists, every new connection writes through it."""
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class Disk(apsw.VFS):  # type: ignore[misc]  # apsw's base class has no annotati
         self.using = threading.RLock()
         super().__init__("disk", "unix", makedefault=True)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "DiskFile":
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "DiskFile":  # noqa: N802 - SQLite's name
         return DiskFile(self, name, flags)
 
-    def xDelete(self, name: str, syncdir: bool) -> None:
+    def xDelete(self, name: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's name
         super().xDelete(name, syncdir)
         with self.using:
             self.images.pop(Path(name).name, None)
@@ -58,11 +58,15 @@ class Disk(apsw.VFS):  # type: ignore[misc]  # apsw's base class has no annotati
         folder.mkdir()
         with self.using:
             for name, image in self.images.items():
-                share = seed.choice([0.0, 0.3, 0.7, 1.0])
-                (folder / name).write_bytes(image.after(lambda share=share: seed.random() < share))
+                (folder / name).write_bytes(image.after(_some(seed)))
 
 
-class DiskFile(apsw.VFSFile):  # type: ignore[misc]  # see Disk
+def _some(seed: random.Random) -> Callable[[], bool]:
+    share = seed.choice([0.0, 0.3, 0.7, 1.0])
+    return lambda: seed.random() < share
+
+
+class DiskFile(apsw.VFSFile):
     """One open file of a Disk."""
 
     def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
@@ -71,18 +75,18 @@ class DiskFile(apsw.VFSFile):  # type: ignore[misc]  # see Disk
         self.image = disk.images.setdefault(Path(path).name, Image()) if path else Image()
         super().__init__("unix", name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
         self.disk.on_write()
         super().xWrite(data, offset)
         with self.disk.using:
             self.image.unsynced.append((offset, bytes(data)))
 
-    def xTruncate(self, size: int) -> None:
+    def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
         super().xTruncate(size)
         with self.disk.using:
             self.image.unsynced.append((size, None))
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         self.disk.on_sync()
         super().xSync(flags)
         with self.disk.using:

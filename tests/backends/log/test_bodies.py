@@ -35,17 +35,19 @@ def decision(votes: np.ndarray, features: np.ndarray) -> Decision:
         np.array([1, 2], np.int64), np.array([7, 8], np.int32), np.array([1, 4], np.uint8), np.array([0, 5], np.int64)
     )
     request = Request("home", 1, 2**64 - 1, 3, b"p" * 16, np.array([4], np.int32), session, region="DE")
+    evidence = Evidence(np.array([7, 8], np.int32), ("a", "b"), votes, ("x",), features)
     return Decision(
         request, Offsets(5, 6), "snapshot", "policy", "R0", ("late",),
         (Shown(7, 0.1 + 0.2, 1, 1.0, Reason("bought_together", 4)), Shown(8, float("nan"), 2, 1.0, Reason("popular"))),
-        (Dropped("in_stock", np.array([9, 10], np.int32)),), 2, "", Evidence(np.array([7, 8], np.int32), ("a", "b"), votes, ("x",), features),
+        (Dropped("in_stock", np.array([9, 10], np.int32)),), 2, "", evidence,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["event", "change", "row"])
 @given(data=st.data())
 def test_a_noun_comes_back_equal(kind: RecordKind, data: st.DataObject) -> None:
-    noun: Noun = data.draw({"event": events, "change": changes, "row": assignments}[kind])
+    nouns: dict[str, st.SearchStrategy[Noun]] = {"event": events, "change": changes, "row": assignments}
+    noun = data.draw(nouns[kind])
     found = unpack(kind, 1, pack(noun))
     assert found == noun
     assert type(found) is type(noun)

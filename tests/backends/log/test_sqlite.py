@@ -70,8 +70,10 @@ def test_calls_that_wait_for_a_commit_share_the_next_sync(disk: Any, log: Sqlite
 
 
 def test_power_cuts_lose_nothing_acknowledged_and_leave_no_call_in_part(disk: Any, path: Path, tmp_path: Path) -> None:
-    """Cuts before random writes, with unsynced sectors lost at random; the log is closed now and then, so cuts fall
-    into checkpoints too. With synchronous=NORMAL this fails."""
+    """Power goes before random writes, and unsynced sectors are lost at random.
+
+    The log is closed now and then, so cuts fall into checkpoints too. With synchronous=NORMAL this fails.
+    """
     seed = random.Random(11)
     acknowledged = 0
     cuts: list[tuple[Path, int]] = []
