@@ -40,13 +40,18 @@ def test_variables_without_a_section_are_no_settings() -> None:
         (
             "",
             {"ENDCAP_SERVING__DEADLINE_MS": "soon"},
-            "ENDCAP_SERVING__DEADLINE_MS: serving.deadline_ms is 'soon'; input should be a valid integer, "
-            "unable to parse string as an integer (see docs/settings.md)",
+            (
+                "ENDCAP_SERVING__DEADLINE_MS: serving.deadline_ms is 'soon'; input should be a valid integer, "
+                "unable to parse string as an integer (see docs/settings.md)"
+            ),
         ),
         (
             '[shop]\ntimezone = "Berlin"',
             {},
-            "endcap.toml: shop.timezone is 'Berlin'; expected an IANA time zone such as Europe/Berlin (see docs/settings.md)",
+            (
+                "endcap.toml: shop.timezone is 'Berlin'; expected an IANA time zone such as Europe/Berlin "
+                "(see docs/settings.md)"
+            ),
         ),
     ],
 )

@@ -1,7 +1,7 @@
 """The composition root: the only module that names concrete adapters and reads settings.
 
-Knows a shop's folder, opens what a command needs of it, and hands it to the code that does the work. Adapters are imported
-where they are opened, so that serving loads no training library.
+Knows a shop's folder, opens what a command needs of it, and hands it to the code that does the work. Adapters are
+imported where they are opened, so that serving loads no training library.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from endcap import ingest
 from endcap.backends.db import Catalog
@@ -23,9 +23,8 @@ from endcap.backends.log.bodies import unpack
 from endcap.backends.registry import Registry
 from endcap.backends.tables import Tables
 from endcap.domain.catalog import Assignment, Change
-from endcap.domain.events import Event
 from endcap.domain.instants import parse_day
-from endcap.errors import BackendUnavailable, GateRefused, InvalidRequest, InvalidSettings
+from endcap.errors import BackendUnavailable, GateRefused, InvalidRequest, InvalidSettings, SnapshotRejected
 from endcap.policy import DEFAULT_POLICY, Policy
 from endcap.settings import Settings, read_settings
 
@@ -43,6 +42,7 @@ SHOPPER_KEY: Final = "keys/shopper.key"
 SIGNING_KEY: Final = "keys/signing.key"
 PUBLIC_KEY: Final = "keys/signing.pub"
 CURRENT: Final = "current"
+PROTOCOLS: Final = ("next-basket", "time-split")
 
 Report = Callable[[str], None]
 
@@ -120,7 +120,7 @@ def open_shop(folder: Path, environ: Mapping[str, str]) -> Shop:
         toml = (folder / SETTINGS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InvalidSettings(
-            f"{folder} is no shop: it has no {SETTINGS}; make one with `endcap init --shop {folder}` or name another with --shop"
+            f"{folder} is no shop: it has no {SETTINGS}; make one with `endcap init --shop {folder}`, or name another"
         ) from None
     return Shop(folder, read_settings(toml, environ, str(folder / SETTINGS)))
 
@@ -144,6 +144,9 @@ def initialise(folder: Path, currency: str, timezone: str) -> None:
         (folder / SETTINGS).write_text(toml, encoding="utf-8")
     except OSError as error:
         raise InvalidSettings(f"{folder} cannot be written: {error.strerror}; choose another --shop") from None
+    shop = Shop(folder, read_settings(toml, {}))
+    shop.log().close()
+    shop.catalog().close()
 
 
 def _write_key(path: Path, key: bytes, mode: int) -> None:
@@ -179,19 +182,23 @@ def importing(shop: Shop) -> Iterator[ingest.Ports]:
 
 
 def import_catalog(shop: Shop, file: Path, mapping: Path, report: ingest.Report) -> ingest.Summary:
-    """Read items from `file` through `mapping`."""
-    from endcap.ingest import catalog
+    """Read items from `file` through `mapping`. Raises: InvalidFeed."""
+    from endcap.ingest.catalog import import_catalog as read
+    from endcap.ingest.mapping import CatalogMapping, read_mapping
 
+    meaning = read_mapping(mapping, CatalogMapping)
     with importing(shop) as ports:
-        return catalog.import_catalog(ports, file, mapping, now_ms(), report)
+        return read(ports, file, meaning, now_ms(), report)
 
 
 def import_events(shop: Shop, file: Path, mapping: Path, report: ingest.Report) -> ingest.Summary:
-    """Read events from `file` through `mapping`."""
-    from endcap.ingest import events
+    """Read events from `file` through `mapping`. Raises: InvalidFeed."""
+    from endcap.ingest.events import import_events as read
+    from endcap.ingest.mapping import EventsMapping, read_mapping
 
+    meaning = read_mapping(mapping, EventsMapping)
     with importing(shop) as ports:
-        return events.import_events(ports, file, mapping, now_ms(), report)
+        return read(ports, file, meaning, now_ms(), report)
 
 
 def corpus(shop: Shop) -> "Corpus":
@@ -220,7 +227,7 @@ def corpus(shop: Shop) -> "Corpus":
 
 
 def train(shop: Shop, report: Report) -> str:
-    """Learn from all history; the version that is current now. Raises: GateRefused where there is too little to learn."""
+    """Learn from all history; the version that is current now. Raises: GateRefused where there is too little."""
     from endcap.releases import write_snapshot
     from endcap.training import train as learn
 
@@ -247,15 +254,15 @@ def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report)
     from endcap import evaluation
 
     protocol, date = cut
-    if protocol != "next-basket" and protocol != "time-split":
-        raise InvalidRequest(f"--protocol {protocol} is unknown; expected next-basket or time-split")
+    if protocol not in PROTOCOLS:
+        raise InvalidRequest(f"--protocol {protocol} is unknown; expected {' or '.join(PROTOCOLS)}")
     try:
         split = evaluation.Split(date, parse_day(date, shop.settings.shop.timezone))
     except ValueError:
         raise InvalidRequest(f"--split {date} is no date; expected one such as 2011-10-01") from None
     report("reading history")
     history = corpus(shop)
-    found = evaluation.evaluate(history, protocol, split, shop.policy(), report)
+    found = evaluation.evaluate(history, cast("Protocol", protocol), split, shop.policy(), report)
     if outputs.json:
         outputs.json.write_bytes(evaluation.to_json(found))
     if outputs.predictions:
@@ -349,10 +356,14 @@ def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
         decision = journal.find(floor.ground.log, floor.ground.recent, recommendation_id)
         if decision is None:
             raise InvalidRequest(
-                f"no decision has the id {recommendation_id!r}; expected a recommendation_id that `endcap recommend` or "
-                "the HTTP interface gave (one given in the last second may not be in the log yet)"
+                f"no decision has the id {recommendation_id!r}; expected a recommendation_id that `endcap recommend` "
+                "or the HTTP interface gave (one given in the last second may not be in the log yet)"
             )
-        return explanation(recommendation_id, decision, floor.showcase)
+        try:
+            snapshot = floor.snapshot(decision.snapshot)
+        except SnapshotRejected:
+            snapshot = None
+        return explanation(recommendation_id, decision, floor.showcase, snapshot)
 
 
 def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], None]) -> None:
@@ -386,17 +397,9 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
     )
     clocks = Clocks(now_ms, time.perf_counter, lambda: secrets.token_urlsafe(16))
     asgi = application(lambda: open_floor(shop), options, clocks, Hooks(lambda: ready(address), failed))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            asgi,
-            loop="uvloop",
-            http="httptools",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=serving.drain_s,
-        )  # fmt: skip
-    )
+    config = uvicorn.Config(asgi, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
+    config.timeout_graceful_shutdown = serving.drain_s
+    server = uvicorn.Server(config)
     log_to_stderr()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listener, suppress(KeyboardInterrupt):

@@ -49,7 +49,7 @@ class ServingSettings(_Section):
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
     deadline_ms: int = Field(
         default=100, ge=1, le=60_000,
-        description="milliseconds a request may have waited: after half of them the ranker is left out, after all the list is popularity",
+        description="milliseconds a request may wait: after half of them no ranker, after all popularity alone",
     )  # fmt: skip
     max_in_flight_requests: int = Field(
         default=64, ge=1, le=100_000, description="requests in progress at once; more are answered 503 with Retry-After"
@@ -81,15 +81,14 @@ def leaves() -> Iterator[str]:
     >>> sorted(leaves())[:2]
     ['serving.checkpoint_s', 'serving.deadline_ms']
     """
-    for section, field in Settings.model_fields.items():
-        assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        yield from (f"{section}.{leaf}" for leaf in field.annotation.model_fields)
+    for section, branch in Settings():
+        yield from (f"{section}.{leaf}" for leaf, _ in branch)
 
 
 def read_settings(toml: str, environ: Mapping[str, str], source: str = "endcap.toml") -> Settings:
     """The settings in `toml`, overlaid by `environ`; `source` names the file in messages.
 
-    >>> read_settings("[serving]\\nport = 9000", {"ENDCAP_SERVING__DEADLINE_MS": "80"}).serving.deadline_ms
+    >>> read_settings("", {"ENDCAP_SERVING__DEADLINE_MS": "80"}).serving.deadline_ms
     80
 
     Raises: InvalidSettings.

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 import time
@@ -64,7 +64,14 @@ def _history(secret: bytes, now: int) -> Iterator[Entry]:
             liked = 3 * generator.permutation(ITEMS // 3)[:5] + person % 3
             for step, row in enumerate(liked.tolist()):
                 kind = Kind.PURCHASE if step == 4 else Kind.VIEW
-                event = Event(kind, start + step * MINUTE, now, key, (Line(row, 1, 500 + 25 * row),), session=person * 8 + visit + 1)
+                event = Event(
+                    kind,
+                    start + step * MINUTE,
+                    now,
+                    key,
+                    (Line(row, 1, 500 + 25 * row),),
+                    session=person * 8 + visit + 1,
+                )
                 yield Entry("event", f"{person}:{visit}:{step}".encode(), key, event.time, pack(event))
 
 
@@ -81,3 +88,80 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained shop."""
     return Path(shutil.copytree(trained, tmp_path / "shop"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """`endcap serve` in a process of its own."""
+
+    shop: Path
+    process: "subprocess.Popen[str]"
+    http: httpx2.Client
+
+    def post(self, path: str, **body: object) -> Any:
+        """The answer's JSON; the call must succeed."""
+        answer = self.http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post_offers(self, offers: list[dict[str, object]]) -> Any:
+        """The answer's JSON; the call must succeed."""
+        answer = self.http.patch("/v1/catalog/offers", json={"offers": offers})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def listed(self, **call: object) -> list[str]:
+        """The ids of a list."""
+        items = self.post("/v1/recommendations", **{"placement": "home", "k": 10, **call})["items"]
+        return [item["id"] for item in items]
+
+    def stop(self) -> str:
+        """End it as Ctrl-C does; what it wrote to stderr."""
+        self.process.send_signal(signal.SIGINT)
+        _, log = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, log
+        return log
+
+
+Start = Callable[..., Server]
+
+
+@contextmanager
+def serving(shop: Path, **settings: object) -> Iterator[Server]:
+    """A server that is ready."""
+    variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
+    command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
+    environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
+    with (
+        subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        httpx2.Client(base_url=_address(process), timeout=30) as http,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while http.get("/readyz").status_code != 200 and settings.get("wait", True):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.05)
+            yield Server(shop, process, http)
+        finally:
+            process.kill()
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    line = process.stdout.readline()
+    return line.split(" on ")[1].split(",")[0]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts servers that end with the test."""
+    with ExitStack() as stack:
+        yield lambda shop, **settings: stack.enter_context(serving(shop, **settings))
+
+
+@pytest.fixture(scope="module")
+def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of a module, on its own copy of the shop."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("served") / "shop"))
+    with serving(folder) as running:
+        yield running

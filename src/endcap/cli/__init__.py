@@ -43,7 +43,7 @@ def init(
 
     root.initialise(shop, currency, timezone)
     typer.echo(
-        f"{shop} is ready: settings in endcap.toml, business decisions in policy.toml, keys in keys/ (keep them secret)."
+        f"{shop} is ready: settings in endcap.toml, decisions in policy.toml, keys (keep them secret) in keys/."
     )
     typer.echo(f"Next: endcap import catalog FILE --map MAP.toml --shop {shop}")
 

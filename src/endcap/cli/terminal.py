@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from endcap.app import Listed
 from endcap.ingest import Summary
-from endcap.serving.calls import DecisionAnswer, SourceAnswer
+from endcap.serving.calls import DecisionAnswer, FeatureAnswer
 
 WIDTH: Final = 100
 _TELLING: Final = 6
@@ -48,10 +49,9 @@ def stages() -> Iterator[Callable[[str], None]]:
 
 def import_summary(noun: str, summary: Summary) -> str:
     """What became of a file, in words."""
-    lines = [
-        f"{summary.rows:,} rows read: {summary.fresh:,} new {noun}, {summary.known:,} known already, "
-        f"{summary.left_out:,} left out by the mapping, {summary.quarantined:,} quarantined; {summary.new_items:,} new items."
-    ]
+    known = f"{summary.fresh:,} new {noun}, {summary.known:,} known already"
+    apart = f"{summary.left_out:,} left out by the mapping, {summary.quarantined:,} quarantined"
+    lines = [f"{summary.rows:,} rows read: {known}, {apart}; {summary.new_items:,} new items."]
     if summary.quarantine:
         lines.append(f"The quarantined rows, each with field, value and reason: {summary.quarantine}")
     return "\n".join(lines)
@@ -89,16 +89,7 @@ def print_list(listed: Listed, title: str = "") -> None:
 def print_explanation(answer: DecisionAnswer) -> None:
     """A decision: where it came from, each item's votes and features, what was dropped."""
     console = _console()
-    versions, offsets = answer.versions, answer.offsets
-    for line in (
-        f"recommendation {answer.recommendation_id}: {len(answer.items)} of {answer.k} places of {answer.placement}, {answer.at}",
-        f"snapshot {versions.snapshot}, policy {versions.policy}, rung {answer.rung}"
-        + (f", degraded: {', '.join(answer.degraded)}" if answer.degraded else ""),
-        f"log offsets: shopper {offsets['shopper']}, shelf {offsets['shelf']}; seed {answer.seed}; pool of {answer.pool_size} items",
-        f"shopper: {'known' if answer.known_shopper else 'unknown'}, consent {'given' if answer.consent else 'denied'}; "
-        f"anchors: {', '.join(answer.anchors) or 'none'}; excluded: {', '.join(answer.exclude) or 'none'}",
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    console.print("\n".join(_headlines(answer)), markup=False, soft_wrap=True)
     table = Table(box=box.SIMPLE)
     for name in ("#", "item", "score", "why", "votes", "features that mattered"):
         table.add_column(name, overflow="fold")
@@ -116,5 +107,21 @@ def print_explanation(answer: DecisionAnswer) -> None:
         console.print(f"dropped by {rule}: {', '.join(ids[:_FIRST_DROPS])}{more}", markup=False, soft_wrap=True)
 
 
-def _figures(figures: list[SourceAnswer], most: int) -> str:
-    return "\n".join(f"{figure.name} {figure.value:.3g}" for figure in figures[:most])
+def _headlines(answer: DecisionAnswer) -> Iterator[str]:
+    versions, offsets = answer.versions, answer.offsets
+    yield f"recommendation {answer.recommendation_id}, {answer.at}"
+    yield f"{len(answer.items)} of {answer.k} places of {answer.placement} from a pool of {answer.pool_size} items"
+    degraded = f", degraded: {', '.join(answer.degraded)}" if answer.degraded else ""
+    yield f"snapshot {versions.snapshot}, policy {versions.policy}, rung {answer.rung}{degraded}"
+    yield f"log offsets: shopper {offsets['shopper']}, shelf {offsets['shelf']}; seed {answer.seed}"
+    known, consent = "known" if answer.known_shopper else "unknown", "given" if answer.consent else "denied"
+    yield f"shopper {known}, consent {consent}"
+    yield f"anchors: {', '.join(answer.anchors) or 'none'}; excluded: {', '.join(answer.exclude) or 'none'}"
+
+
+def _figures(figures: list[FeatureAnswer], most: int) -> str:
+    return "\n".join(_figure(each) for each in islice(figures, most))
+
+
+def _figure(figure: FeatureAnswer) -> str:
+    return f"{figure.name} {figure.value:.3g}" + ("" if figure.effect is None else f" ({figure.effect:+.3g})")

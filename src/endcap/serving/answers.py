@@ -15,19 +15,21 @@ from endcap.domain.decisions import Decision
 from endcap.domain.instants import iso
 from endcap.domain.money import major_units
 from endcap.domain.requests import Reason, Shown
+from endcap.ranking import Ranker
 from endcap.serving.calls import (
     DecisionAnswer,
     DroppedAnswer,
+    FeatureAnswer,
     FieldsAnswer,
     ItemAnswer,
     ReasonAnswer,
     RecommendationAnswer,
     ShownAnswer,
-    SourceAnswer,
     VersionsAnswer,
 )
 from endcap.serving.rowbook import RowBook
 from endcap.serving.texts import Texts
+from endcap.snapshot import Snapshot
 from endcap.state import Shelf
 
 _WITH_ANCHOR: Final = {
@@ -126,9 +128,16 @@ def _item(shown: Shown, fields: FieldsAnswer, showcase: Showcase) -> ItemAnswer:
     return ItemAnswer(showcase.id(shown.row), shown.score, shown.position, showcase.reason(shown.reason), fields)
 
 
-def explanation(recommendation_id: str, decision: Decision, showcase: Showcase) -> DecisionAnswer:
-    """All that a decision says, without its shopper."""
+def explanation(
+    recommendation_id: str, decision: Decision, showcase: Showcase, snapshot: Snapshot | None
+) -> DecisionAnswer:
+    """All that a decision says, without its shopper.
+
+    Given the snapshot whose ranker scored it, each feature has its effect, the strongest first.
+    """
     request = decision.request
+    scored = snapshot and (snapshot.version, snapshot.ranker.schema) == (decision.snapshot, decision.evidence.names)
+    effects = _effects(decision, snapshot.ranker) if snapshot and scored else None
     dropped = ((showcase.id(row), each.rule) for each in decision.dropped for row in each.rows.tolist())
     return DecisionAnswer(
         recommendation_id=recommendation_id,
@@ -146,13 +155,18 @@ def explanation(recommendation_id: str, decision: Decision, showcase: Showcase) 
         degraded=list(decision.degraded),
         short_because=decision.short_because,
         pool_size=decision.pool_size,
-        items=[_shown(index, decision, showcase) for index in range(len(decision.slate))],
+        items=[_shown(index, decision, showcase, effects) for index in range(len(decision.slate))],
         dropped=[DroppedAnswer(item, rule) for item, rule in islice(dropped, MOST_DROPPED)],
     )
 
 
-def _shown(index: int, decision: Decision, showcase: Showcase) -> ShownAnswer:
+def _shown(index: int, decision: Decision, showcase: Showcase, effects: Floats | None) -> ShownAnswer:
     shown, evidence = decision.slate[index], decision.evidence
+    features = _known(evidence.names, evidence.features[:, index])
+    if effects is not None:
+        effect = dict(zip(evidence.names, effects[:, index].tolist(), strict=True))
+        features = [FeatureAnswer(each.name, each.value, effect[each.name]) for each in features]
+        features.sort(key=lambda each: -abs(each.effect or 0.0))
     return ShownAnswer(
         id=showcase.id(shown.row),
         title=showcase.title(shown.row),
@@ -161,12 +175,24 @@ def _shown(index: int, decision: Decision, showcase: Showcase) -> ShownAnswer:
         propensity=shown.propensity,
         reason=showcase.reason(shown.reason),
         votes=_known(evidence.sources, evidence.votes[:, index]),
-        features=_known(evidence.names, evidence.features[:, index]),
+        features=features,
     )
 
 
-def _known(names: Iterable[str], values: Floats) -> list[SourceAnswer]:
-    return [SourceAnswer(name, value) for name, value in zip(names, values.tolist(), strict=True) if not isnan(value)]
+def _effects(decision: Decision, ranker: Ranker) -> Floats:
+    """float32 [width, n]: by how much the score would fall if one feature alone were unknown."""
+    features = decision.evidence.features
+    scores = ranker.score(features)
+    effects = np.zeros_like(features)
+    for index in range(len(features)):
+        without = features.copy()
+        without[index] = np.nan
+        effects[index] = scores - ranker.score(without)
+    return effects
+
+
+def _known(names: Iterable[str], values: Floats) -> list[FeatureAnswer]:
+    return [FeatureAnswer(name, value) for name, value in zip(names, values.tolist(), strict=True) if not isnan(value)]
 
 
 def sentence(code: str, anchor: str) -> str:

@@ -185,11 +185,12 @@ class OffersAnswer(Struct, frozen=True):
     problems: list[RowProblem]
 
 
-class SourceAnswer(Struct, frozen=True):
-    """A number by its name; absent where nothing was known."""
+class FeatureAnswer(Struct, frozen=True, omit_defaults=True):
+    """A vote or feature value by its name; `effect` is by how much the score would fall if it were unknown."""
 
     name: str
     value: float
+    effect: float | None = None
 
 
 class ShownAnswer(Struct, frozen=True):
@@ -201,8 +202,8 @@ class ShownAnswer(Struct, frozen=True):
     score: float
     propensity: float
     reason: ReasonAnswer
-    votes: list[SourceAnswer]
-    features: list[SourceAnswer]
+    votes: list[FeatureAnswer]
+    features: list[FeatureAnswer]
 
 
 class DroppedAnswer(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The desk: answers the calls of one server, between the HTTP routes and the pure recommender.
 
-Owns the journal, the intake and the snapshot watch of an open floor. Computes lists on the event loop's thread, so state
-and shelf never change under one.
+Owns the journal, the intake and the snapshot watch of an open floor. Computes lists on the event loop's thread, so
+state and shelf never change under one.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ _OFFER: Final = msgspec.json.Decoder(OfferCall)
 
 
 class Clocks(NamedTuple):
-    """What is not recorded input but chosen when a call comes: the time (ms UTC), steady seconds, and unguessable ids."""
+    """What is read when a call comes: the time (ms UTC), seconds that never go back, and unguessable ids."""
 
     now: Callable[[], int]
     steady: Callable[[], float]
@@ -76,7 +76,7 @@ class Desk:
     async def open(self, failed: Callable[[BaseException], None]) -> AsyncIterator[None]:
         """Run what goes on beside the calls; at the end everything that waits is written, and the floor closed.
 
-        `failed` is told if one of these tasks ends on an error: state may then lag behind the log, so the server must end.
+        `failed` is told if one of these tasks ends on an error: state may lag behind the log, so the server must end.
         """
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -124,7 +124,7 @@ class Desk:
                 "unknown-decision",
                 f"no decision has the id {recommendation_id[:80]!r}; expected a recommendation_id",
             )
-        return explanation(recommendation_id, decision, self.floor.showcase)
+        return explanation(recommendation_id, decision, self.floor.showcase, self.watch.snapshot)
 
     async def take_events(self, raw: list[msgspec.Raw]) -> EventsAnswer:
         """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored."""

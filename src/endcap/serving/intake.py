@@ -22,7 +22,7 @@ class _Posted:
 
 
 class Intake:
-    """Owned by the server: `run` until cancelled. `fold` takes in fresh records, in order, and must not fail halfway."""
+    """Owned by the server: `run` until cancelled. `fold` takes in fresh records, in order."""
 
     def __init__(self, log: Log, fold: Callable[[Sequence[Record]], None]) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""The decision journal: every decision at once in kv, within a second in the log. Loses at most what a crash interrupts."""
+"""The decision journal: every decision at once in kv, within a second in the log; a crash loses that second."""
 
 import asyncio
 from dataclasses import dataclass

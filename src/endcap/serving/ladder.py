@@ -59,6 +59,10 @@ def _unread(situation: Situation) -> str:
     return "shopper_state_unreadable" if situation.shopper is None else ""
 
 
+def _nothing(_: Situation) -> str:
+    return ""
+
+
 def _without_ranker(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Decision:
     return recommend(request, state, snapshot.without_ranker(), policy)
 
@@ -83,7 +87,7 @@ RUNGS: Final = (
     Rung("R0", lambda situation: _unread(situation) or _hurried(situation), recommend),
     Rung("R2", lambda situation: _unread(situation) or _late(situation), _without_ranker),
     Rung("R3", _late, _without_state),
-    Rung("R4", lambda situation: "", _popularity),
+    Rung("R4", _nothing, _popularity),
 )
 """R1 (no language model) comes with one; R6, no list at all, is the HTTP edge's 503."""
 
@@ -95,15 +99,14 @@ def walk(request: Request, situation: Situation) -> Decision:
         code = rung.hindrance(situation)
         if not code:
             state = State(situation.shopper or NEWCOMER, situation.shelf)
-            return answer(rung.name, request, state, situation.snapshot, situation.policy, tuple(codes))
+            decision = answer(rung.name, request, state, (situation.snapshot, situation.policy))
+            return replace(decision, degraded=tuple(codes))
         if code not in codes:
             codes.append(code)
     raise AssertionError("the last rung always answers")
 
 
-def answer(
-    rung: str, request: Request, state: State, snapshot: Snapshot, policy: Policy, degraded: tuple[str, ...] = ()
-) -> Decision:  # fmt: skip
+def answer(rung: str, request: Request, state: State, versions: tuple[Snapshot, Policy]) -> Decision:
     """The decision of one rung; replay calls it with what a recorded decision names.
 
     Raises: BackendUnavailable where `rung` is of another release.
@@ -111,4 +114,4 @@ def answer(
     answers = {each.name: each.answer for each in RUNGS}
     if rung not in answers:
         raise BackendUnavailable(f"rung {rung!r} is unknown; expected one of {', '.join(answers)}")
-    return replace(answers[rung](request, state, snapshot, policy), rung=rung, degraded=degraded)
+    return replace(answers[rung](request, state, *versions), rung=rung)

@@ -28,14 +28,18 @@ _MEANINGS: Final = {
     503: "Not now: starting, without a snapshot, overloaded or out of disk; `Retry-After` says when to come back",
 }
 
+_BODY: Final = (400, 413, 422, 503)
+_OFFERS: Final = "/v1/catalog/offers"
+_DECISION: Final = "/v1/decisions/{recommendation_id}"
+
 ROUTES: Final = (
     Documented(
-        "post", "/v1/recommendations", "A list for one placement", calls.RecommendationCall, calls.RecommendationAnswer,
-        (400, 404, 413, 422, 503),
+        "post", "/v1/recommendations", "A list for one placement",
+        calls.RecommendationCall, calls.RecommendationAnswer, (404, *_BODY),
     ),
-    Documented("post", "/v1/events", "What shoppers did", calls.EventsSchema, calls.EventsAnswer, (400, 413, 422, 503)),
-    Documented("patch", "/v1/catalog/offers", "New prices and stocks", calls.OffersSchema, calls.OffersAnswer, (400, 413, 422, 503)),
-    Documented("get", "/v1/decisions/{recommendation_id}", "What was decided for one list, and why", None, calls.DecisionAnswer, (404, 503)),
+    Documented("post", "/v1/events", "What shoppers did", calls.EventsSchema, calls.EventsAnswer, _BODY),
+    Documented("patch", _OFFERS, "New prices and stocks", calls.OffersSchema, calls.OffersAnswer, _BODY),
+    Documented("get", _DECISION, "What was decided for one list, and why", None, calls.DecisionAnswer, (404, 503)),
     Documented("get", "/healthz", "Whether the server runs", None, calls.StatusAnswer, ()),
     Documented("get", "/readyz", "Whether lists are answered", None, calls.StatusAnswer, (503,)),
     Documented("get", "/metrics", "Figures for Prometheus", None, None, ()),

@@ -85,7 +85,7 @@ def field_problem(error: msgspec.ValidationError, body: bytes, expected_type: An
         near = get_close_matches(unknown[1], known, 1, 0.5)
         remedy = f"did you mean {near[0]}?" if near else "leave it out"
         name = f"{field}.{unknown[1]}" if field else unknown[1]
-        return FieldProblem(name, shortened(_at(body, name)), "no such field", remedy)
+        return FieldProblem(name, shortened(_at(body, name)), "a field of this body", remedy)
     if missing := re.match(r"Object missing required field `(.*)`", text):
         return FieldProblem(f"{field}.{missing[1]}" if field else missing[1], None, "a value", "add this field")
     expected = re.sub(r", got .*$", "", text).removeprefix("Expected ").replace("`", "")

@@ -176,28 +176,26 @@ def refused_for(error: EndcapError) -> Refusal:
     return refusal(500, "internal-error", "the server failed to answer; its log says why")
 
 
-async def on_refusal(http: HttpRequest, refused: Exception) -> Response:
+async def on_refusal(_: HttpRequest, refused: Refusal) -> Response:
     """For routes that FastAPI carries."""
-    assert isinstance(refused, Refusal)
     return refused.response()
 
 
-async def on_error(http: HttpRequest, error: Exception) -> Response:
-    """For errors of the product, and for those that nobody foresaw (the server logs their traceback)."""
-    if isinstance(error, EndcapError):
-        return refused_for(error).response()
+async def on_error(_: HttpRequest, error: EndcapError) -> Response:
+    """For errors of the product, on routes that FastAPI carries."""
+    return refused_for(error).response()
+
+
+async def on_bug(_: HttpRequest, __: Exception) -> Response:
+    """For errors that nobody foresaw; the server logs their traceback."""
     return refusal(500, "internal-error", "the server failed to answer; its log says why").response()
 
 
-async def on_http(http: HttpRequest, error: Exception) -> Response:
-    """Unknown paths and methods."""
-    assert isinstance(error, HTTPException)
-    given = f"{http.method} {http.url.path}"
-    names = {
-        404: ("unknown-path", f"{given}: there is no such path; see /openapi.json"),
-        405: ("wrong-method", f"{given}: wrong method; see /openapi.json"),
-    }
-    name, detail = names.get(error.status_code, ("http-error", f"{given}: {error.detail}"))
+async def on_http(http: HttpRequest, error: HTTPException) -> Response:
+    """For unknown paths and methods."""
+    names = {404: "unknown-path", 405: "wrong-method"}
+    name = names.get(error.status_code, "http-error")
+    detail = f"{http.method} {http.url.path}: {error.detail}; see /openapi.json"
     response = refusal(error.status_code, name, detail).response()
     for header, value in (error.headers or {}).items():
         response.headers[header] = value

@@ -1,4 +1,4 @@
-"""Rows and ids in both directions, for one process that serves and assigns rows to items it first hears of in events."""
+"""Rows and ids in both directions, for one process that serves and gives rows to items first heard of in events."""
 
 from collections.abc import Iterable, Sequence
 

@@ -91,7 +91,11 @@ def warm(snapshot: Snapshot, policy: Policy) -> None:
     known = Shopper.unpacked(fold(NEWCOMER, session, 1).packed())
     for placement in policy.placements:
         plain = Request(placement, snapshot.until, 1, 10, exclude=some[-1:])
-        calls = plain, replace(plain, anchors=some[:1], exclude=NO_ROWS), replace(plain, anchors=some[:4], session=session)
+        calls = (
+            plain,
+            replace(plain, anchors=some[:1], exclude=NO_ROWS),
+            replace(plain, anchors=some[:4], session=session),
+        )
         for request, shopper, rung in product(calls, (NEWCOMER, known), RUNGS):
             rung.answer(request, State(shopper, shelf), snapshot, policy)
 

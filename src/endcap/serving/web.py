@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from endcap.serving.floor import Floor, Options
 from endcap.serving.meters import Meters
 from endcap.serving.openapi import document
 from endcap.serving.problems import Refusal
-from endcap.serving.routes import Admission, Doors, on_error, on_http, on_refusal
+from endcap.serving.routes import Admission, Doors, on_bug, on_error, on_http, on_refusal
 
 
 class Hooks(NamedTuple):
@@ -29,7 +29,7 @@ class Hooks(NamedTuple):
 
 
 def application(open_floor: Callable[[], Floor], options: Options, clocks: Clocks, hooks: Hooks) -> FastAPI:
-    """A server for one shop, which `open_floor` opens in a worker thread while the server already says that it starts."""
+    """A server for one shop, which `open_floor` opens in a worker thread while the server says that it starts."""
     meters = Meters()
     doors = Doors(Admission(options.max_in_flight_requests, clocks.steady, meters), meters, options.max_body_bytes)
 
@@ -45,15 +45,19 @@ def application(open_floor: Callable[[], Floor], options: Options, clocks: Clock
         hooks.opened()
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def life(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             opening = asyncio.create_task(stay_open(stack))
             yield
             await opening
 
-    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url="/openapi.json", exception_handlers={
-        Refusal: on_refusal, HTTPException: on_http, EndcapError: on_error, Exception: on_error,
-    })  # fmt: skip
+    answers: dict[Any, Any] = {
+        Refusal: on_refusal,
+        HTTPException: on_http,
+        EndcapError: on_error,
+        Exception: on_bug,
+    }
+    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, exception_handlers=answers)
     doors.add_to(app)
     app.openapi = document  # type: ignore[method-assign]
     return app
@@ -87,6 +91,7 @@ def listening(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2_048)
     except OSError as error:
         listener.close()
         raise InvalidSettings(
