@@ -179,7 +179,7 @@ def _read_time(text: pl.Expr, layout: Layout) -> pl.Expr:
 
 # One branch a kind of node: flat, and mypy sees that none is missing.
 def compiled(node: Expression, layout: Layout) -> pl.Expr:  # noqa: C901, PLR0911
-    """The polars expression of `node`, which `type_of(node, layout.readable())` has accepted, over canonical columns."""
+    """The polars expression of `node`, which `type_of` accepts over `layout.readable()`, over canonical columns."""
 
     def inner(child: Expression) -> pl.Expr:
         return compiled(child, layout)

@@ -5,13 +5,14 @@ both idempotent; the shelf by its checkpoint; a shopper by its own offset. So a 
 nothing. Knows no file formats and no clock.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
@@ -32,35 +33,63 @@ SHOPPER_PREFIX: Final = b"shopper:"
 CATALOG, LAKE = "catalog", "lake"
 
 
-class _Noun(NamedTuple):
-    offset: int
-    noun: bodies.Noun
-
-
 class _Lines(NamedTuple):
-    """The lines of some events: `offset` int64 [lines] and `owner` int32 [lines], the place of each in `events`."""
+    """The lines of some events: `offset` int64 [lines], `owner` int32 [lines] the place of each in `events`."""
 
     events: list[Event]
     owner: Rows
     offset: Ints
     columns: Events
 
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
+        """The lines that `index` selects; `events` stay as they are."""
+        return self._replace(owner=self.owner[index], offset=self.offset[index], columns=self.columns.take(index))
+
+    def after(self, offset: int) -> Self:
+        """The lines of records above `offset`."""
+        return self.take(slice(int(np.searchsorted(self.offset, offset, side="right")), None))
+
+    def each(self, attribute: str, dtype: DTypeLike) -> NDArray[Any]:
+        """[lines]: an attribute of the events."""
+        return np.array([getattr(event, attribute) for event in self.events], dtype)[self.owner]
+
+
+class _Batch(NamedTuple):
+    """Consecutive records, decoded: `offsets` and `nouns` in log order, and the lines of the events among them."""
+
+    offsets: list[int]
+    nouns: list[bodies.Noun]
+    lines: _Lines
+
     @classmethod
-    def of(cls, nouns: Iterable[_Noun]) -> Self:
-        placed = [(offset, noun) for offset, noun in nouns if isinstance(noun, Event)]
-        events = [event for _, event in placed]
-        index = np.repeat(np.arange(len(events), dtype=np.int32), [len(event.lines) for event in events])
-        return cls(events, index, np.array([offset for offset, _ in placed], np.int64)[index], Events.of(events))
+    def of(cls, records: Sequence[Record]) -> Self:
+        """Decode `records`."""
+        offsets = [record.offset for record in records]
+        nouns = [bodies.unpack(entry.kind, entry.version, entry.body) for _, entry in records]
+        events = [noun for noun in nouns if isinstance(noun, Event)]
+        owner = np.repeat(np.arange(len(events), dtype=np.int32), [len(event.lines) for event in events])
+        at = np.array(
+            [offset for offset, noun in zip(offsets, nouns, strict=True) if isinstance(noun, Event)], np.int64
+        )
+        time = np.array([event.time for event in events], np.int64)[owner]
+        kind = np.array([event.kind for event in events], np.uint8)[owner]
+        session = np.array([event.session for event in events], np.int64)[owner]
+        row = np.array([line.row for event in events for line in event.lines], np.int32)
+        return cls(offsets, nouns, _Lines(events, owner, at[owner], Events(time, row, kind, session)))
+
+    def first_after(self, offset: int) -> int:
+        """The index of the first record above `offset`."""
+        return bisect_right(self.offsets, offset)
 
 
 def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
     """Bring catalog, lake, shoppers and shelf to the end of the log and return it; `report` gets offsets on the way."""
     done = min(shop.log.committed(CATALOG), shop.log.committed(LAKE), shop.shelf.offset)
     while records := shop.log.read("events", done, RANGE):
-        nouns = _nouns(records)
-        _fold_catalog(shop.log, shop.catalog, nouns)
-        _fold_lake(shop.log, shop.tables, nouns)
-        _fold_state(shop.kv, shop.shelf, nouns)
+        batch = _Batch.of(records)
+        _fold_catalog(shop.log, shop.catalog, batch)
+        _fold_lake(shop.log, shop.tables, batch)
+        _fold_state(shop.kv, shop.shelf, batch)
         checkpoint(shop.kv, shop.shelf)
         done = records[-1].offset
         if report:
@@ -94,53 +123,59 @@ def fold_events(kv: KV, shelf: Shelf, records: Sequence[Record]) -> None:
 
     The serving process calls this with what it has just appended, and `checkpoint` from time to time.
     """
-    _fold_state(kv, shelf, _nouns(records))
+    _fold_state(kv, shelf, _Batch.of(records))
 
 
-def _nouns(records: Sequence[Record]) -> list[_Noun]:
-    return [_Noun(offset, bodies.unpack(entry.kind, entry.version, entry.body)) for offset, entry in records]
+def lake_lines(records: Sequence[Record]) -> pa.Table:
+    """The lines of the events among `records` as the lake will keep them (schema INTERACTIONS)."""
+    return _interactions(_Batch.of(records).lines)
 
 
-def _after(nouns: list[_Noun], offset: int) -> list[_Noun]:
-    return nouns if not nouns or nouns[0].offset > offset else [noun for noun in nouns if noun.offset > offset]
-
-
-def _fold_catalog(log: Log, catalog: Catalog, nouns: list[_Noun]) -> None:
-    fresh = _after(nouns, log.committed(CATALOG))
-    if not fresh:
+def _fold_catalog(log: Log, catalog: Catalog, batch: _Batch) -> None:
+    fresh = batch.first_after(log.committed(CATALOG))
+    if fresh == len(batch.offsets):
         return
-    assignments = [noun for _, noun in fresh if isinstance(noun, Assignment)]
-    changes = [Recorded(offset, noun) for offset, noun in fresh if isinstance(noun, Change)]
+    placed = list(zip(batch.offsets[fresh:], batch.nouns[fresh:], strict=True))
+    assignments = [noun for _, noun in placed if isinstance(noun, Assignment)]
+    changes = [Recorded(offset, noun) for offset, noun in placed if isinstance(noun, Change)]
     if assignments:
         catalog.assign(assignments)
     if changes:
         catalog.record(changes)
-    log.commit(CATALOG, fresh[-1].offset)
+    log.commit(CATALOG, batch.offsets[-1])
 
 
-def _fold_lake(log: Log, tables: Tables, nouns: list[_Noun]) -> None:
+def _fold_lake(log: Log, tables: Tables, batch: _Batch) -> None:
     """One range of the lake from what was committed last: the lake replaces one that a crash left without a commit."""
-    fresh = _after(nouns, log.committed(LAKE))
-    if not fresh:
+    fresh = batch.first_after(log.committed(LAKE))
+    if fresh == len(batch.offsets):
         return
-    lines = _Lines.of(fresh)
-    if lines.events:
-        tables.write(_interactions(lines), fresh[0].offset, fresh[-1].offset)
-    log.commit(LAKE, fresh[-1].offset)
+    lines = batch.lines.after(batch.offsets[fresh] - 1)
+    if len(lines.owner):
+        tables.write(_interactions(lines), batch.offsets[fresh], batch.offsets[-1])
+    log.commit(LAKE, batch.offsets[-1])
 
 
-def _fold_state(kv: KV, shelf: Shelf, nouns: list[_Noun]) -> None:
-    _fold_shoppers(kv, _Lines.of(nouns))
-    for kind, run in groupby(_after(nouns, shelf.offset), key=lambda noun: type(noun.noun)):
-        among = list(run)
+def _fold_state(kv: KV, shelf: Shelf, batch: _Batch) -> None:
+    _fold_shoppers(kv, batch.lines)
+    fresh = batch.first_after(shelf.offset)
+    lines = batch.lines.after(shelf.offset)
+    for kind, run in groupby(range(fresh, len(batch.nouns)), key=lambda place: type(batch.nouns[place])):
+        places = list(run)
         if kind is Event:
-            shelf.observe(_Lines.of(among).columns)
-        for _, noun in among:
-            if isinstance(noun, Assignment):
-                shelf.reserve(noun.row + 1)
-            elif isinstance(noun, Change):
-                shelf.apply(noun)
-        shelf.offset = among[-1].offset
+            borders = np.searchsorted(lines.offset, [batch.offsets[places[0]], batch.offsets[places[-1]] + 1])
+            shelf.observe(lines.columns.take(slice(*borders.tolist())))
+        else:
+            _shelve(shelf, batch.nouns[places[0] : places[-1] + 1])
+        shelf.offset = batch.offsets[places[-1]]
+
+
+def _shelve(shelf: Shelf, nouns: Sequence[bodies.Noun]) -> None:
+    for noun in nouns:
+        if isinstance(noun, Assignment):
+            shelf.reserve(noun.row + 1)
+        elif isinstance(noun, Change):
+            shelf.apply(noun)
 
 
 def _fold_shoppers(kv: KV, lines: _Lines) -> None:
@@ -175,23 +210,24 @@ def _fold_person(shopper: Shopper, lines: _Lines, among: NDArray[np.intp]) -> Sh
 
 def _interactions(lines: _Lines) -> pa.Table:
     """`lines` as the lake keeps them."""
-    index, events = lines.owner, lines.events
-    each = [line for event in events for line in event.lines]
+    owner = lines.owner
+    number = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    each = [lines.events[place].lines[line] for place, line in zip(owner.tolist(), number.tolist(), strict=True)]
     columns = {
         "offset": lines.offset,
-        "line": (np.arange(len(index)) - np.searchsorted(index, index)).astype(np.int32),
+        "line": number.astype(np.int32),
         "time": lines.columns.time,
-        "shopper": _repeated([event.shopper for event in events], pa.binary(16), index),
-        "guest": pa.array(np.array([event.guest for event in events], np.bool_)[index]),
+        "shopper": _repeated([event.shopper for event in lines.events], pa.binary(16), owner),
+        "guest": pa.array(lines.each("guest", np.bool_)),
         "session": lines.columns.session,
-        "basket": np.array([event.basket for event in events], np.int64)[index],
+        "basket": lines.each("basket", np.int64),
         "kind": lines.columns.kind,
         "row": lines.columns.row,
         "quantity": np.array([line.quantity for line in each], np.int32),
         "price": np.array([line.price for line in each], np.int64),
-        "region": _repeated([event.region for event in events], pa.string(), index).dictionary_encode(),
-        "placement": _repeated([event.placement for event in events], pa.string(), index).dictionary_encode(),
-        "recommendation_id": _repeated([event.recommendation_id for event in events], pa.string(), index),
+        "region": _repeated([event.region for event in lines.events], pa.string(), owner).dictionary_encode(),
+        "placement": _repeated([event.placement for event in lines.events], pa.string(), owner).dictionary_encode(),
+        "recommendation_id": _repeated([event.recommendation_id for event in lines.events], pa.string(), owner),
     }
     return pa.Table.from_pydict(columns, schema=INTERACTIONS)
 

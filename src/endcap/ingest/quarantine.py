@@ -16,6 +16,7 @@ class Quarantine:
         self._unfinished = folder / f"{name}.unfinished"
         self._file: TextIO | None = None
         self.count = 0
+        self.first = ""
 
     def __enter__(self) -> Self:
         return self
@@ -33,6 +34,7 @@ class Quarantine:
         misfit = {"row": row, "field": field, "value": shown, "reason": reason}
         self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
         self.count += 1
+        self.first = self.first or f"{field} {value!r} of row {row} {reason}"
 
     def finish(self) -> Path | None:
         """Give the file its name; None where nothing was added."""
