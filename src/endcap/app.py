@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from endcap.serving import Floor
     from endcap.serving.calls import DecisionAnswer, RecommendationAnswer
     from endcap.snapshot import Snapshot
-    from endcap.training import Corpus
+    from endcap.training import Corpus, Protocol
 
 SETTINGS: Final = "endcap.toml"
 POLICY: Final = "policy.toml"

@@ -41,9 +41,15 @@ def build(folder: Path) -> None:
             shelf = row % 3
             key = ItemKey("item", f"SKU-{row}")
             change = Change(
-                row, SINCE_EVER, listed=True, price=500 + 25 * row, stock=9, brand=BRANDS[row % 3], category=SHELVES[shelf],
+                row,
+                SINCE_EVER,
+                listed=True,
+                price=500 + 25 * row,
+                stock=9,
+                brand=BRANDS[shelf],
+                category=SHELVES[shelf],
                 text={"title": f"{SHELVES[shelf][-1]} thing {row}", "link": f"https://shop.example/{row}"},
-            )  # fmt: skip
+            )
             ports.log.append(
                 "events",
                 [
@@ -129,6 +135,7 @@ Start = Callable[..., Server]
 @contextmanager
 def serving(shop: Path, **settings: object) -> Iterator[Server]:
     """A server that is ready."""
+    wait = settings.pop("wait", True)
     variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
@@ -138,8 +145,9 @@ def serving(shop: Path, **settings: object) -> Iterator[Server]:
     ):
         try:
             deadline = time.monotonic() + 60
-            while http.get("/readyz").status_code != 200 and settings.get("wait", True):
-                assert time.monotonic() < deadline and process.poll() is None
+            while wait and http.get("/readyz").status_code != 200:
+                assert time.monotonic() < deadline
+                assert process.poll() is None
                 time.sleep(0.05)
             yield Server(shop, process, http)
         finally:

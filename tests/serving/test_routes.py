@@ -1,11 +1,13 @@
 import time
+from typing import Any
 
 import pytest
 
 NOW_MS = time.time_ns() // 1_000_000
+ITEMS = [{"item_id": "SKU-1"}]
 
 
-def test_a_list_has_ids_reasons_fields_and_versions(server) -> None:
+def test_a_list_has_ids_reasons_fields_and_versions(server: Any) -> None:
     answer = server.post("/v1/recommendations", placement="home", visitor_id="v3", k=5)
     assert [item["position"] for item in answer["items"]] == [1, 2, 3, 4, 5]
     first = answer["items"][0]
@@ -24,7 +26,7 @@ def test_a_list_has_ids_reasons_fields_and_versions(server) -> None:
     assert len(answer["recommendation_id"]) >= 22
 
 
-def test_an_event_changes_the_next_list(server) -> None:
+def test_an_event_changes_the_next_list(server: Any) -> None:
     before = server.listed(visitor_id="changing")
     answer = server.post(
         "/v1/events",
@@ -36,7 +38,7 @@ def test_an_event_changes_the_next_list(server) -> None:
     assert sum(int(item[4:]) % 3 == 1 for item in after[:5]) == 5
 
 
-def test_an_event_that_comes_late_counts_at_its_own_time(server) -> None:
+def test_an_event_that_comes_late_counts_at_its_own_time(server: Any) -> None:
     def view(item: str, at: int) -> dict[str, object]:
         return {"name": "view_item", "time": at, "visitor_id": "late", "items": [{"item_id": item}]}
 
@@ -46,8 +48,14 @@ def test_an_event_that_comes_late_counts_at_its_own_time(server) -> None:
     assert server.listed(visitor_id="late")[0] in alone
 
 
-def test_the_same_event_twice_is_one(server) -> None:
-    event = {"event_id": "e1", "name": "view_item", "time": NOW_MS, "visitor_id": "twice", "items": [{"item_id": "SKU-1"}]}
+def test_the_same_event_twice_is_one(server: Any) -> None:
+    event = {
+        "event_id": "e1",
+        "name": "view_item",
+        "time": NOW_MS,
+        "visitor_id": "twice",
+        "items": [{"item_id": "SKU-1"}],
+    }
     assert server.post("/v1/events", events=[event])["accepted"] == 1
     assert server.post("/v1/events", events=[event, event]) == {"accepted": 0, "duplicates": 2, "problems": []}
     unnamed = {**event, "event_id": "", "visitor_id": "retrying"}
@@ -55,9 +63,11 @@ def test_the_same_event_twice_is_one(server) -> None:
     assert server.post("/v1/events", events=[unnamed, unnamed])["duplicates"] == 2
 
 
-def test_a_wrong_event_does_not_stop_the_others(server) -> None:
+def test_a_wrong_event_does_not_stop_the_others(server: Any) -> None:
     good = {"name": "view_item", "time": "2026-11-21T09:00:00Z", "visitor_id": "v", "items": [{"item_id": "SKU-1"}]}
-    answer = server.post("/v1/events", events=[{**good, "name": "veiw_item"}, good, {**good, "items": [{"item_id": 7}]}])
+    answer = server.post(
+        "/v1/events", events=[{**good, "name": "veiw_item"}, good, {**good, "items": [{"item_id": 7}]}]
+    )
     assert answer["accepted"] == 1
     assert answer["problems"] == [
         {
@@ -76,20 +86,20 @@ def test_a_wrong_event_does_not_stop_the_others(server) -> None:
     ]
 
 
-def test_an_item_first_heard_of_in_an_event_gets_a_row_and_is_not_shown(server) -> None:
+def test_an_item_first_heard_of_in_an_event_gets_a_row_and_is_not_shown(server: Any) -> None:
     event = {"name": "view_item", "time": NOW_MS, "visitor_id": "pioneer", "items": [{"item_id": "UNHEARD-OF"}]}
     assert server.post("/v1/events", events=[event])["accepted"] == 1
     assert "UNHEARD-OF" not in server.listed(visitor_id="pioneer", anchors=["UNHEARD-OF"], k=200)
 
 
-def test_a_price_shows_in_the_next_answer(server) -> None:
+def test_a_price_shows_in_the_next_answer(server: Any) -> None:
     shown = server.post("/v1/recommendations", placement="home", visitor_id="v4", k=1)["items"][0]["id"]
     assert server.post_offers([{"id": shown, "price": "12.34"}]) == {"accepted": 1, "problems": []}
     item = server.post("/v1/recommendations", placement="home", visitor_id="v4", k=1)["items"][0]
     assert (item["id"], item["fields"]["price"]) == (shown, "12.34")
 
 
-def test_what_is_out_of_stock_disappears_and_comes_back(server) -> None:
+def test_what_is_out_of_stock_disappears_and_comes_back(server: Any) -> None:
     shown = server.listed(visitor_id="v5")[0]
     server.post_offers([{"id": shown, "stock": 0}])
     assert shown not in server.listed(visitor_id="v5", k=200)
@@ -97,7 +107,7 @@ def test_what_is_out_of_stock_disappears_and_comes_back(server) -> None:
     assert shown in server.listed(visitor_id="v5", k=200)
 
 
-def test_an_offer_of_an_unknown_item_is_named(server) -> None:
+def test_an_offer_of_an_unknown_item_is_named(server: Any) -> None:
     assert server.post_offers([{"id": "NOPE", "stock": 1}, {"id": "SKU-1"}]) == {
         "accepted": 0,
         "problems": [
@@ -127,18 +137,18 @@ def test_an_offer_of_an_unknown_item_is_named(server) -> None:
     }
 
 
-def test_what_is_excluded_is_not_shown(server) -> None:
+def test_what_is_excluded_is_not_shown(server: Any) -> None:
     shown = server.listed(visitor_id="v6")
     assert not set(shown[:3]) & set(server.listed(visitor_id="v6", exclude=shown[:3], k=200))
 
 
-def test_an_unknown_anchor_is_left_out_and_named(server) -> None:
+def test_an_unknown_anchor_is_left_out_and_named(server: Any) -> None:
     answer = server.post("/v1/recommendations", placement="product", anchors=["SKU-2", "GONE"], k=3)
     assert answer["degraded"] == ["unknown_anchor:GONE"]
     assert len(answer["items"]) == 3
 
 
-def test_a_session_sent_along_guides_the_list_of_a_stranger(server) -> None:
+def test_a_session_sent_along_guides_the_list_of_a_stranger(server: Any) -> None:
     session = [{"name": "view_item", "time": NOW_MS, "items": [{"item_id": f"SKU-{row}"}]} for row in (2, 5, 8)]
     shown = server.listed(session=session, k=5)
     assert [int(item[4:]) % 3 for item in shown] == [2] * 5
@@ -206,7 +216,10 @@ def test_a_session_sent_along_guides_the_list_of_a_stranger(server) -> None:
             },
         ),
         (
-            {"placement": "home", "session": [{"name": "view_item", "time": 1_700_000_000, "items": [{"item_id": "A"}]}]},
+            {
+                "placement": "home",
+                "session": [{"name": "view_item", "time": 1_700_000_000, "items": [{"item_id": "A"}]}],
+            },
             422,
             {
                 "type": "urn:endcap:problem:invalid-request",
@@ -226,18 +239,20 @@ def test_a_session_sent_along_guides_the_list_of_a_stranger(server) -> None:
         ),
     ],
 )
-def test_a_wrong_call_is_told_field_given_expected_and_remedy(server, body, status, problem) -> None:
+def test_a_wrong_call_is_told_field_given_expected_and_remedy(
+    server: Any, body: dict[str, object], status: int, problem: dict[str, object]
+) -> None:
     answer = server.http.post("/v1/recommendations", json=body)
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()) == (status, problem)
 
 
-def test_a_body_that_is_no_json_says_so(server) -> None:
+def test_a_body_that_is_no_json_says_so(server: Any) -> None:
     answer = server.http.post("/v1/events", content=b"{events:")
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:endcap:problem:malformed-json")
 
 
-def test_unknown_paths_and_methods_are_problems_too(server) -> None:
+def test_unknown_paths_and_methods_are_problems_too(server: Any) -> None:
     missing, wrong = server.http.get("/v2"), server.http.get("/v1/events")
     assert missing.json() == {
         "type": "urn:endcap:problem:unknown-path",
@@ -248,7 +263,7 @@ def test_unknown_paths_and_methods_are_problems_too(server) -> None:
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
 
 
-def test_a_decision_can_be_asked_for_at_once_and_explained(server) -> None:
+def test_a_decision_can_be_asked_for_at_once_and_explained(server: Any) -> None:
     answer = server.post("/v1/recommendations", placement="product", visitor_id="v7", anchors=["SKU-7"], k=4)
     decision = server.http.get(f"/v1/decisions/{answer['recommendation_id']}").json()
     assert [item["id"] for item in decision["items"]] == [item["id"] for item in answer["items"]]
@@ -261,8 +276,9 @@ def test_a_decision_can_be_asked_for_at_once_and_explained(server) -> None:
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Unknown decision")
 
 
-def test_metrics_have_the_prefix(server) -> None:
+def test_metrics_have_the_prefix(server: Any) -> None:
     server.listed()
     names = [line.split(" ")[2] for line in server.http.get("/metrics").text.splitlines() if line.startswith("# TYPE")]
-    assert names and all(name.startswith("endcap_") for name in names)
+    assert names
+    assert all(name.startswith("endcap_") for name in names)
     assert 'endcap_slates_total{rung="R0"}' in server.http.get("/metrics").text
