@@ -10,7 +10,8 @@ from endcap.backends.encoder.lexical import fit_lexical
 
 TEXTS = [
     "Red ceramic mug", "Blue ceramic mug", "Ceramic bowl, blue", "Steel garden spade", "Steel garden fork",
-    "Garden hose",    "Rote Tasse", "Blaue Tassen", "日本語の本", "日本語の辞書", "Красная кружка", "Красные кружки", "",
+    "Garden hose", "Rote Tasse", "Blaue Tassen", "日本語の本", "日本語の辞書", "Красная кружка", "Красные кружки",
+    "",
 ]  # fmt: skip
 ADAPTERS: dict[str, Callable[[], Encoder]] = {
     "lexical": lambda: fit_lexical(TEXTS, 8),

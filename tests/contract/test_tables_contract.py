@@ -33,9 +33,9 @@ def lines(offsets: list[int], times: list[int]) -> pa.Table:
     """One line per offset, two for every third; all other columns follow from the offset."""
     rows = [
         {
-            "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0, "session": -offset,
-            "basket": 2**62 + offset, "kind": offset % 9 + 1, "row": offset * 3, "quantity": line + 1,
-            "price": -1, "region": ["", "DE", "ÅX"][offset % 3], "placement": "home",
+            "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0,
+            "session": -offset, "basket": 2**62 + offset, "kind": offset % 9 + 1, "row": offset * 3,
+            "quantity": line + 1, "price": -1, "region": ["", "DE", "ÅX"][offset % 3], "placement": "home",
             "recommendation_id": f"r{offset}",
         }
         for offset, time in zip(offsets, times, strict=True)
@@ -101,6 +101,7 @@ def test_a_range_without_lines_is_written_as_nothing(lake: Tables) -> None:
         (Window(None, DAY), [1, 2]),
         (Window(DAY - 1, DAY + 1), [2, 3]),
         (Window(DAY + 1, 2 * DAY), [4]),
+        (Window(DAY, 2 * DAY - 1), [3]),
         (Window(2 * DAY, 2 * DAY), []),
         (Window(100 * DAY), []),
     ],

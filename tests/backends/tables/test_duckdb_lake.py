@@ -43,6 +43,7 @@ def test_a_crash_between_the_files_of_a_range_leaves_nothing_twice(tmp_path: Pat
     DuckLake(tmp_path).write(written, 1, 8)
     lost = tmp_path / "interactions/day=1970-01-02/1-8.parquet"
     lost.rename(lost.with_name(lost.name + ".unfinished"))
+    lost.with_name("1-5.parquet.unfinished").write_bytes(b"PAR1")
     lake = DuckLake(tmp_path)
     assert lake.interactions(Window()).num_rows == 4
     lake.write(written, 1, 8)
