@@ -11,7 +11,7 @@ from endcap.domain.money import major_units
 from endcap.simulation.assortment import Draft, Leaf, compose, leaves
 
 CURRENCY = "EUR"
-NEW_SHARE = 0.1
+NEW_SHARE = 0.18
 """Share of the products that arrive within the last third of the period."""
 SOLD_OUT_SHARE = 0.03
 
