@@ -45,7 +45,7 @@ def main() -> None:
             milliseconds.append(1_000 * (time.perf_counter() - started))
             pools.append(decision.pool_size)
     shares = {f"p{share}_ms": round(float(np.percentile(milliseconds, share)), 3) for share in (50, 90, 99)}
-    print(json.dumps({"calls": given.calls, "pool": int(np.median(pools)), "items": snapshot.rows, **shares}))  # noqa: T201
+    print(json.dumps({"calls": given.calls, "pool": int(np.median(pools)), "items": snapshot.rows, **shares}))
 
 
 if __name__ == "__main__":
