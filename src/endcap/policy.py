@@ -14,7 +14,7 @@ MOST: Final = 1_000
 """The largest quota or cap."""
 
 DEFAULT_POLICY: Final = """\
-# Business decisions: what each placement shows. Every change is a new version; the running server picks it up by itself.
+# Business decisions: what each placement shows. Every change is a new version; the server picks it up by itself.
 # quota              candidates taken from each source, unless [placements.NAME.quotas] names the source
 # purchased          "show" or "hide" what the shopper bought before
 # most_per_brand     at most so many of one brand in a slate; 0 is no cap; likewise most_per_category

@@ -18,8 +18,9 @@ from endcap.retrieval import Source
 class Snapshot:
     """Everything learned from the log up to `offset` and the time `until` (ms UTC), on the first `rows` rows.
 
-    `row_digest` is that of the row assignments it was built on. `blend` scores the votes alone, where the ranker may not
-    be used. `alike` float32 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the items.
+    `row_digest` is that of the row assignments it was built on. `blend` scores the votes alone, where the ranker may
+    not be used. `alike` float32 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the
+    items.
     """
 
     version: str
@@ -35,7 +36,7 @@ class Snapshot:
     metrics: Mapping[str, float]
 
     def checked(self) -> "Snapshot":
-        """This snapshot, if its parts fit. Raises SnapshotRejected where a schema differs from what would be computed."""
+        """This snapshot, if its parts fit. Raises SnapshotRejected where a schema differs from what is computed."""
         for part, schema, expected in (
             ("ranker", self.ranker.schema, self.features.schema),
             ("blend", self.blend.schema, self._votes().names),

@@ -10,8 +10,8 @@ from endcap.domain.requests import Dropped, Offsets, Request, Shown
 class Evidence:
     """Votes and feature values of the shown items in slate order, then of a seeded sample of the rest of the pool.
 
-    `rows` int32 [n]; `votes` float32 [sources, n], `features` float32 [width, n], NaN where nothing was known; the names
-    are those of their rows.
+    `rows` int32 [n]; `votes` float32 [sources, n], `features` float32 [width, n], NaN where nothing was known; the
+    names are those of their rows.
     """
 
     rows: Rows

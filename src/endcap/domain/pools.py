@@ -15,7 +15,7 @@ class Proposal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Distinct group rows int32 [n]; per source votes float32 [s, n] and ranks float32 [s, n] from 0, NaN where none."""
+    """Distinct group rows int32 [n]; votes and ranks (from 0) float32 [sources, n], NaN where a source says nothing."""
 
     rows: Rows
     sources: tuple[str, ...]

@@ -13,7 +13,7 @@ from endcap.state import Memory, Moment
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """Weighted shares of the trail (as `memory` keeps it) in the item's category and brand, and its price against it."""
+    """Shares of the trail (as `memory` keeps it) in the item's category and brand, and its price against it."""
 
     memory: Memory
 

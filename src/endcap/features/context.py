@@ -13,7 +13,12 @@ from endcap.state import NEVER, Moment
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The length and rhythm of the shopper's history, the session, the hour and the weekday (UTC)."""
+    """The length and rhythm of the shopper's history, the session, and (with `clock`) the hour and weekday (UTC).
+
+    Where all replayed requests come at a few instants, as for baskets, a clock would only name the instant.
+    """
+
+    clock: bool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,7 +44,7 @@ class Context:
             (request.at - here[0]) / 60_000 if len(here) else np.nan,
             len(moment.trail),
             len(request.anchors),
-            request.at // HOUR % 24,
-            request.at // DAY % 7,
+            request.at // HOUR % 24 if self.clock else np.nan,
+            request.at // DAY % 7 if self.clock else np.nan,
         )
         return np.repeat(np.array(values, np.float32)[:, None], len(pool), axis=1)

@@ -68,7 +68,9 @@ class Touches:
 
 
 @compiled
-def _touches(pool: Rows, row: Rows, time: Millis, kind: NDArray[np.uint8], session: int, at: int) -> Floats:
+def _touches(  # noqa: PLR0913 - a kernel takes its columns one by one
+    pool: Rows, row: Rows, time: Millis, kind: NDArray[np.uint8], session: int, at: int
+) -> Floats:
     columns = np.full((5, len(pool)), np.nan, np.float32)
     for line in range(len(row)):
         steps = 0

@@ -12,7 +12,7 @@ from endcap.state import Moment
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Per source `vote` (as given), `share` of the source's best vote in the pool, and `rank` from 0; then the counts."""
+    """Per source `vote` as given, `share` of the source's best vote in the pool, `rank` from 0; then the counts."""
 
     sources: tuple[str, ...]
 

@@ -16,7 +16,7 @@ _MAX_DEPTH = 8
 class Trees:
     """`trees` symmetric trees of depth d ≤ 8: level l of tree t asks `feature[t, l]` > `border[t, l]`, NaN answers no.
 
-    `feature` int16 [t, d], `border` float32 [t, d], `leaves` float64 [t, 2^d]; a score is `bias` plus one leaf per tree.
+    `feature` int16 [t, d], `border` float32 [t, d], `leaves` float64 [t, 2^d]; a score is `bias` plus a leaf a tree.
     """
 
     schema: tuple[str, ...]
@@ -31,7 +31,7 @@ class Trees:
         shapes = self.border.shape == (trees, depth) and self.leaves.shape == (trees, 2**depth)
         if not shapes or depth > _MAX_DEPTH:
             raise SnapshotRejected(f"trees: arrays of {trees} trees of depth {depth} do not fit together; train again")
-        if trees and not (0 <= self.feature.min() and self.feature.max() < len(self.schema)):
+        if trees and (self.feature.min() < 0 or self.feature.max() >= len(self.schema)):
             raise SnapshotRejected(f"trees: a split names a feature beyond the {len(self.schema)} known; train again")
         if not (np.isfinite(self.leaves).all() and np.isfinite(self.border).all() and np.isfinite(self.bias)):
             raise SnapshotRejected("trees: a leaf or border is not a finite number; train again")

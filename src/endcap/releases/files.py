@@ -1,8 +1,8 @@
 """The snapshot directory (format 1): `manifest.json`, its signature, one `.npy` file per distinct array.
 
-The manifest holds the tree of parts as JSON and the size and SHA-256 of every file. Reading verifies the signature, then
-every file, and only then parses; arrays are opened with mmap. Nothing is ever unpickled, and only the classes listed
-in `PARTS` are built.
+The manifest holds the tree of parts as JSON and the size and SHA-256 of every file. Reading verifies the signature,
+then every file, and only then parses; arrays are opened with mmap. Nothing is ever unpickled, and only the classes
+listed in `PARTS` are built.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ PARTS: Final[dict[str, Any]] = {
 
 
 def write_snapshot(snapshot: Snapshot, directory: Path, signing_key: bytes) -> Snapshot:
-    """Write `snapshot` into the new `directory`; the one given back has its version, a digest of all that was learned."""
+    """Write `snapshot` into the new `directory`; the one given back has its version, a digest of what was learned."""
     directory.mkdir(parents=True)
     tree = _dismantled(replace(snapshot, version=""), directory, {})
     files = {path.name: _fingerprint(path) for path in sorted(directory.glob("*.npy"))}

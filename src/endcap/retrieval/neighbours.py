@@ -16,13 +16,13 @@ from endcap.state import Memory, Moment
 class Neighbours:
     """Items near those of the trail: what is "near" is what the table was fitted on.
 
-    `people` uint16, beside the table's rows, counts the distinct shoppers behind a neighbour; empty where none are behind it.
+    `people` uint16, beside the table's rows, counts the shoppers behind a neighbour; empty where none are.
     """
 
     name: str
     table: Table
-    memory: Memory
     people: NDArray[np.uint16]
+    memory: Memory
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """Sum over the trail of memory times neighbour weight."""
@@ -30,14 +30,14 @@ class Neighbours:
         return self.table.look_up(rows, weights, limit)
 
     def witness(self, moment: Moment, row: int, fewest: int) -> int:
-        """The row of the trail that speaks most for `row`, with at least `fewest` people behind it; -1 where none does."""
+        """The row of the trail that speaks most for `row`, at least `fewest` people behind it; -1 where none does."""
         rows, weights = moment.trail.strengths(self.memory)
         table = self.table
         return int(_witness(table.starts, table.rows, table.weights, self.people, rows, weights, row, fewest))
 
 
 @compiled
-def _witness(
+def _witness(  # noqa: PLR0913 - a kernel takes its columns one by one
     starts: Ints, neighbours: Rows, votes: Floats, people: NDArray[np.uint16],
     rows: Rows, weights: Floats, row: int, fewest: int,
 ) -> int:  # fmt: skip

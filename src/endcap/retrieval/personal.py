@@ -18,8 +18,8 @@ class Personal:
     """Bought rows by decayed frequency, each weighed by how due it is.
 
     A purchase counts `basket_decay` per later purchase day and halves every `half_life_days` (decayed frequency of
-    TIFU-kNN, Hu et al. 2020, eq. 2-3, with calendar time added); purchases between the first and the last two known days
-    are taken as evenly spread.
+    TIFU-kNN, Hu et al. 2020, eq. 2-3, with calendar time added); purchases between the first and the last two known
+    days are taken as evenly spread.
     """
 
     name: str

@@ -13,8 +13,10 @@ from endcap.state import Memory, Moment
 
 @dataclass(frozen=True, slots=True)
 class SessionIndex:
-    """Bare sessions without ids or times: `items` lists the distinct rows of each session, oldest session first;
-    `sessions` lists, for every row, the latest sessions that hold it (capped); `idf` float32 [rows].
+    """Bare sessions, without ids or times.
+
+    `items` lists the distinct rows of each session, oldest session first; `sessions` lists, for every row, the latest
+    sessions that hold it (capped); `idf` float32 [rows].
     """
 
     items: Table

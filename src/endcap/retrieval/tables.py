@@ -13,7 +13,7 @@ _EMPTY: Final = np.int32(-1)
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Compressed lists: those of key `k` are `rows[starts[k]:starts[k + 1]]` int32 with `weights` float32 > 0, best first.
+    """Compressed lists: that of key `k` is `rows[starts[k]:starts[k + 1]]` int32, `weights` float32 > 0, best first.
 
     A key at or beyond the table's length has an empty list.
     """

@@ -14,14 +14,16 @@ _WINDOW_MORE = 60
 
 
 class Arranged(NamedTuple):
-    """`chosen` int64 indexes into the ranking, in slate order; `brand_capped` and `category_capped` mark what a cap kept out."""
+    """`chosen` int64 places in the ranking, in slate order; the masks mark what a cap kept out."""
 
     chosen: Ints
     brand_capped: Bools
     category_capped: Bools
 
 
-def arranged(rows: Rows, scores: Floats, shelf: Shelf, placement: Placement, k: int, alike: Floats) -> Arranged:
+def arranged(  # noqa: PLR0913 - a ranking, and what may alter it
+    rows: Rows, scores: Floats, shelf: Shelf, placement: Placement, k: int, alike: Floats
+) -> Arranged:
     """At most `k` of `rows` (best first), greedily by maximal marginal relevance (Carbonell & Goldstein 1998).
 
     Each place goes to the largest (1 - d) * relevance - d * likeness, with d the placement's diversity, relevance the
@@ -57,7 +59,7 @@ def shortage(shown: int, k: int, dropped: tuple[Dropped, ...], arranged: Arrange
 
 
 def variant(moment: Moment, group: int) -> int:
-    """The row to show for `group`: the available variant that the shopper touched last, else the first available one."""
+    """The row to show for `group`: the available variant that the shopper touched last, else the first available."""
     shelf = moment.shelf
     if group not in shelf.variants:
         return group
@@ -67,7 +69,7 @@ def variant(moment: Moment, group: int) -> int:
 
 
 @compiled
-def _greedy(
+def _greedy(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in one loop
     scores: Floats, brand: Rows, category: Rows, vectors: Floats,
     k: int, diversity: float, most_per_brand: int, most_per_category: int,
 ) -> tuple[Ints, Bools, Bools]:  # fmt: skip

@@ -18,7 +18,7 @@ TRAIL: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """How much a touched row counts: `step_decay` per step back, halved every `half_life_days`, the `most` newest only."""
+    """How much a touched row counts: `step_decay` a step back, halved in `half_life_days`, the `most` newest only."""
 
     step_decay: float
     half_life_days: float
@@ -130,7 +130,7 @@ def session_start(time: Millis, session: Ints, at: int) -> int:
 
 
 @compiled
-def _trail(
+def _trail(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in one loop
     anchors: Rows, time: Millis, row: Rows, kind: NDArray[np.uint8], session: int,
     purchases: NDArray[np.void], at: int, limit: int,
 ) -> tuple[Rows, Rows, Floats, Bools]:  # fmt: skip

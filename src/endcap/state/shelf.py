@@ -21,10 +21,10 @@ class Shelf:
     """Live columns per row: price, stock, listing, group, category, brand, age, and interactions by day.
 
     `price`, `sale_price` int64 minor units, -1 unknown; `stock` int32, -1 unknown; `group` int32 (a row without a group
-    is its own); `available` is what may be sold: a listed row not known to be out of stock, a group with such a variant;
-    `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `born` int64 ms, NEVER unknown; `daily`
-    int32 [32, rows], ring of weighted interactions of the days up to `day`. A group's row shows its variant changed
-    last. `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
+    is its own); `available` is what may be sold: a listed row not known to be out of stock, a group with such a
+    variant; `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `born` int64 ms, NEVER
+    unknown; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. A group's row shows its
+    variant changed last. `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
     """
 
     def __init__(self) -> None:

@@ -45,6 +45,7 @@ class Shop:
     """The shelf and the texts of a corpus, moved forward in time: everything that happened before `at`."""
 
     def __init__(self, corpus: Corpus, history: History) -> None:
+        self.corpus = corpus
         self.shelf = Shelf()
         self.shelf.reserve(len(corpus.keys))
         self.texts: dict[int, dict[str, str]] = {}

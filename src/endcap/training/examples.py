@@ -15,7 +15,7 @@ _SEED: Final = 0xE0DCA9
 
 
 class Examples(NamedTuple):
-    """`features` float32 [n, width] (NaN unknown), `wanted` bool [n], `case` int32 [n], `rows` int32 [n], `at` int64 [n]."""
+    """`features` float32 [n, width], NaN unknown; `wanted` bool, `case` and `rows` int32, `at` int64 [n]."""
 
     features: Floats
     wanted: Bools

@@ -29,7 +29,7 @@ _POLICY: Final[Policy] = parse_policy(DEFAULT_POLICY)
 
 
 class Layer(NamedTuple):
-    """One row of the ladder: all sources up to this layer, in the order of their blend, the hybrid's in the ranker's."""
+    """One row of the ladder: all sources up to this layer in the order of their blend, the hybrid's in the ranker's."""
 
     name: str
     snapshot: Snapshot
@@ -49,6 +49,13 @@ class Layers(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
+class Window(NamedTuple):
+    """What is replayed: from `begin` to before `end`, ms UTC."""
+
+    begin: int
+    end: int
+
+
 class Learned(NamedTuple):
     """The snapshot, and the examples that its ranker was fitted on."""
 
@@ -57,55 +64,61 @@ class Learned(NamedTuple):
 
 
 def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
-    """The snapshot of everything before `until` (None: of everything). Raises GateRefused where there is nothing to learn."""
+    """The snapshot of everything before `until` (None: of all). Raises GateRefused where there is nothing to learn."""
     return learn(corpus, until, None, report).snapshot
 
 
 def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report) -> Learned:
-    """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on everything."""
+    """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on all."""
     history = read_history(corpus.interactions, corpus.groups, until)
     if not (history.weight > 0).any():
         raise GateRefused("there is no view, click, cart or purchase to learn from; import events first")
     profile = profile_of(history)
     end = until if until is not None else int(history.time.max()) + 1
+    chosen: Protocol = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
     shop = Shop(corpus, history)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
     replayed = [
-        _replayed(corpus, history, shop, window, end, profile, protocol, report)
-        for window in sorted((end - days * DAY for days in profile.windows), reverse=False)
-        if window > int(history.time.min())
+        _replayed(history, shop, Window(window, end), profile, chosen, report)
+        for window in _windows(int(history.time.min()), end, profile)
     ]
     shop.advance(end)
     report("fitting the sources on everything")
-    fitted = fit_sources(corpus, history, shop, end, profile)
-    snapshot = _snapshot(corpus, fitted, end)
+    fitted = fit_sources(history, shop, end, profile)
+    snapshot = _snapshot(shop, fitted, end)
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
     return Learned(_ranked(snapshot, examples, profile), examples)
 
 
-def _replayed(
-    corpus: Corpus, history: History, shop: Shop, window: int, end: int, profile: Profile,
-    protocol: Protocol | None, report: Report,
-) -> tuple[tuple[str, ...], Examples]:  # fmt: skip
-    report(f"replaying the {(end - window) // DAY} days before the end")
-    shop.advance(window)
-    before = read_history(corpus.interactions, corpus.groups, window)
-    fitted = fit_sources(corpus, before, shop, window, profile)
-    chosen = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
+def _windows(start: int, end: int, profile: Profile) -> list[int]:
+    """Where the windows of `profile` begin, oldest first; one over the last fifth where history is too short."""
+    found = sorted(end - days * DAY for days in profile.windows if end - days * DAY > start + (end - start) // 5)
+    return found or [end - (end - start) // 5]
+
+
+def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
+    history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, report: Report
+) -> tuple[tuple[str, ...], Examples]:
+    """Sources fitted before `window`, then the window replayed: the feature names, and the examples."""
+    report(f"replaying the last {(window.end - window.begin) / DAY:.0f} days")
+    shop.advance(window.begin)
+    before = read_history(shop.corpus.interactions, shop.corpus.groups, window.begin)
+    fitted = fit_sources(before, shop, window.begin, profile)
     replayed = (
-        next_baskets(history, shop, window, end)
-        if chosen == "next-basket"
-        else next_items(history, shop, window, end, _thinning(before, window, profile))
+        next_baskets(history, shop, window.begin, window.end)
+        if protocol == "next-basket"
+        else next_items(history, shop, window.begin, window.end, _thinning(before, window, profile))
     )
-    return fitted.features.schema, collect(replayed, _snapshot(corpus, fitted, window), _POLICY, profile.negatives)
+    return fitted.features.schema, collect(replayed, _snapshot(shop, fitted, window.begin), _POLICY, profile.negatives)
 
 
-def _thinning(before: History, window: int, profile: Profile) -> Callable[[int], bool]:
+def _thinning(before: History, window: Window, profile: Profile) -> Callable[[int], bool]:
     """Keeps a share of the cases that depends on the pace before the window, so that no case depends on a later one."""
-    days = max((window - int(before.time.min())) / DAY, 1) if len(before) else 1
-    expected = max(len(before) / days * max(profile.windows), 1)
-    share = min(profile.most_cases / expected, 1.0)
+    if not len(before):
+        return lambda _: True
+    pace = len(before) / max(window.begin - int(before.time.min()), 1)
+    share = profile.most_cases / max(pace * (window.end - window.begin), 1)
     return lambda seed: seed % 10_000 < share * 10_000
 
 
@@ -124,16 +137,16 @@ def _aligned(replayed: list[tuple[tuple[str, ...], Examples]], schema: tuple[str
     return Examples.joined(parts)
 
 
-def _snapshot(corpus: Corpus, fitted: Fitted, until: int) -> Snapshot:
-    names = tuple(source.name for source in fitted.sources)
-    schema = Votes(names).names
+def _snapshot(shop: Shop, fitted: Fitted, until: int) -> Snapshot:
+    """The fitted sources in the order of a plain blend, each share counting 1."""
+    schema = Votes(tuple(source.name for source in fitted.sources)).names
     plain = Blend(schema, np.array([float(name.startswith("share_")) for name in schema], np.float32))
-    snapshot = Snapshot(
+    return Snapshot(
         version="",
         until=until,
-        offset=corpus.offset,
-        rows=len(corpus.keys),
-        row_digest=row_digest(corpus.keys),
+        offset=shop.corpus.offset,
+        rows=len(shop.corpus.keys),
+        row_digest=row_digest(shop.corpus.keys),
         sources=fitted.sources,
         features=fitted.features,
         ranker=plain,
@@ -141,7 +154,6 @@ def _snapshot(corpus: Corpus, fitted: Fitted, until: int) -> Snapshot:
         alike=fitted.alike,
         metrics={},
     )
-    return snapshot
 
 
 def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:

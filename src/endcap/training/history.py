@@ -6,6 +6,7 @@ a shop without a person learns what it would have learned had that person never 
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +28,9 @@ _CONTENT: Final = ("time", "kind", "row", "quantity", "price", "region")
 class History:
     """Lines of events as columns [n], sorted by shopper, time and content.
 
-    `shopper` int32 indexes `keys` (hashed keys) and `guest`; shoppers are numbered by their first event, then by a digest
-    of what they did. `group` int32 is the row's group. `session` int32 numbers sessions upwards. `basket` int64 and
-    `offset` are as in the lake. `region` int32 indexes `regions`.
+    `shopper` int32 indexes `keys` (hashed keys) and `guest`; shoppers are numbered by their first event, then by a
+    digest of what they did. `group` int32 is the row's group. `session` int32 numbers sessions upwards. `basket` int64
+    and `offset` are as in the lake. `region` int32 indexes `regions`.
     """
 
     time: Millis
@@ -86,10 +87,7 @@ def _ordered(
 ) -> History:
     content = np.ascontiguousarray(np.stack([columns[name].astype(np.int64) for name in _CONTENT], axis=1))
     firsts = columns["time"][starts[:-1]]
-    digests = [
-        hashlib.blake2b(content[a:b].tobytes(), digest_size=8).digest()
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
-    ]
+    digests = [hashlib.blake2b(content[a:b].tobytes(), digest_size=8).digest() for a, b in pairwise(starts)]
     numbered = np.lexsort((np.array(digests, "S8") if digests else np.empty(0, "S8"), firsts))
     lengths = np.diff(starts)[numbered]
     index = np.repeat(starts[:-1][numbered] - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(lengths.sum())
@@ -118,11 +116,11 @@ def _ordered(
 
 def _sessions(shopper: Rows, time: Millis, given: Ints) -> Rows:
     """Sessions end with the shopper, or after 30 minutes idle unless both sides carry the same session number."""
-    if not len(time):
-        return np.empty(0, np.int32)
+    sessions = np.zeros(len(time), np.int32)
     same = (given[1:] == given[:-1]) & (given[1:] != 0)
     ends = (shopper[1:] != shopper[:-1]) | ((np.diff(time) > SESSION_IDLE) & ~same)
-    return np.r_[0, np.cumsum(ends)].astype(np.int32)
+    np.cumsum(ends, out=sessions[1:])
+    return sessions
 
 
 def _column(table: pa.Table, name: str) -> NDArray[Any]:

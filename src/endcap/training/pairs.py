@@ -16,8 +16,8 @@ class PairConfig:
     """How a pair of lines counts.
 
     Lines `d` steps apart (0: the same basket) count `decay`^max(d - 1, 0), up to `window` steps and `reach` lines;
-    a pair that runs backward in time counts `backward` of it. A pair ages with `half_life_days`. `size_power` divides by
-    the sequence's length to it. A neighbour's sum is divided by (its own total + `shrinkage`)^`popularity_power`.
+    a pair that runs backward in time counts `backward` of it. A pair ages with `half_life_days`. `size_power` divides
+    by the sequence's length to it. A neighbour's sum is divided by (its own total + `shrinkage`)^`popularity_power`.
     `least_steps` 1 leaves out pairs of the same step.
     """
 
@@ -35,8 +35,10 @@ class PairConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Lines [n] in sequences: `row` int32, `step` int32 (distinct times from 0), `begin`/`end` int64 of the own sequence,
-    `age_days` float32, `person` int32 (lines of one person are adjacent).
+    """Lines [n] in sequences; those of one person are adjacent.
+
+    `row`, `person` int32; `step` int32, distinct times from 0; `begin`, `end` int64 of the own sequence; `age_days`
+    float32.
     """
 
     row: Rows
@@ -68,7 +70,7 @@ def sequences(row: Rows, time: Ints, sequence: Rows, person: Rows, at: int) -> S
 
 
 def fit_pairs(lines: Sequences, rows: int, config: PairConfig) -> tuple[Table, NDArray[np.uint16]]:
-    """The table of `rows` keys with at most `config.most` neighbours each, and the distinct people behind each entry."""
+    """The table of `rows` keys with at most `config.most` neighbours each, and the people behind each entry."""
     order = np.argsort(lines.row, kind="stable")
     postings = np.searchsorted(lines.row[order], np.arange(rows + 1)).astype(np.int64)
     weight = 0.5 ** (lines.age_days / config.half_life_days) / (lines.end - lines.begin) ** config.size_power
@@ -85,7 +87,7 @@ def fit_pairs(lines: Sequences, rows: int, config: PairConfig) -> tuple[Table, N
 
 
 @compiled
-def _neighbours(  # noqa: PLR0913 - a kernel takes its columns one by one
+def _neighbours(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in one loop
     row: Rows, step: Rows, begin: Ints, end: Ints, weight: Floats, person: Rows, order: Ints, postings: Ints,
     damping: Floats, window: int, reach: int, decay: float, backward: float, most: int, least_steps: int,
 ) -> tuple[Ints, Rows, Floats, NDArray[np.uint16]]:  # fmt: skip

@@ -9,6 +9,7 @@ from endcap.domain.events import Kind
 from endcap.state import Memory
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
+from endcap.training.vectors import FactorConfig
 
 Shape: TypeAlias = Literal["baskets", "sessions"]
 _MOSTLY: Final = 0.9
@@ -24,15 +25,13 @@ class Profile:
     near: Memory
     wide: Memory
     popularity_half_life: float
-    factors_half_life: float
-    factors_alpha: float
-    factors_regularization: float
+    factors: FactorConfig
     personal_basket_decay: float
     personal_half_life: float
     session_neighbours: int
     longest_session: int
     windows: tuple[int, ...]
-    """Days before the end at which replay begins a window: baskets, the next basket after each; sessions, one window."""
+    """Days before the end at which a replayed window begins; for baskets, each asks for the next basket."""
     most_cases: int
     negatives: int
     trees: int
@@ -52,18 +51,16 @@ BASKETS: Final = Profile(
     near=Memory(step_decay=0.75, half_life_days=90, most=40),
     wide=Memory(step_decay=0.9, half_life_days=180, most=64),
     popularity_half_life=20,
-    factors_half_life=240,
-    factors_alpha=10,
-    factors_regularization=10,
+    factors=FactorConfig(alpha=10, regularization=10, half_life_days=240),
     personal_basket_decay=0.85,
     personal_half_life=80,
     session_neighbours=100,
     longest_session=120,
     windows=(60, 90, 120, 150, 180, 210),
     most_cases=30_000,
-    negatives=80,
-    trees=400,
-    learning_rate=0.06,
+    negatives=40,
+    trees=250,
+    learning_rate=0.1,
 )  # fmt: skip
 
 SESSIONS: Final = Profile(
@@ -79,9 +76,7 @@ SESSIONS: Final = Profile(
     near=Memory(step_decay=0.7, half_life_days=3, most=10),
     wide=Memory(step_decay=0.9, half_life_days=14, most=30),
     popularity_half_life=7,
-    factors_half_life=30,
-    factors_alpha=10,
-    factors_regularization=10,
+    factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
     personal_basket_decay=0.85,
     personal_half_life=60,
     session_neighbours=150,

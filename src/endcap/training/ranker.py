@@ -25,7 +25,7 @@ def fit_trees(examples: Examples, schema: tuple[str, ...], trees: int, learning_
         depth=_DEPTH,
         learning_rate=learning_rate,
         l2_leaf_reg=10,
-        border_count=128,
+        border_count=64,
         bootstrap_type="MVS",
         subsample=0.7,
         random_seed=7,
@@ -38,7 +38,7 @@ def fit_trees(examples: Examples, schema: tuple[str, ...], trees: int, learning_
 
 
 def exported(model: CatBoostClassifier, schema: tuple[str, ...]) -> Trees:
-    """The trees of a fitted CatBoost model of float features, those of smaller depth filled up with a split that is never met."""
+    """The trees of a CatBoost model of float features; smaller ones are filled up with splits that are never met."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.json"
         model.save_model(str(path), format="json")

@@ -25,8 +25,8 @@ _WANTED = 100
 class Case:
     """One request as it could have been made, and what it should have shown.
 
-    `state` is all that was known at `request.at`; its shelf moves on with the next case. `targets` int32 are the distinct
-    groups wanted, `bought` those this shopper bought before (next basket) or touched before in the sequence (time split).
+    `state` is all that was known at `request.at`; its shelf moves on with the next case. `targets` int32 are the
+    distinct groups wanted, `bought` those this shopper bought before (next basket) or touched before (time split).
     """
 
     id: str
@@ -46,8 +46,8 @@ class Basket(NamedTuple):
 def next_baskets(history: History, shop: Shop, at: int, until: int | None = None) -> Iterator[Case]:
     """For every shopper with a purchase before `at`: the first basket on or after it (and before `until`).
 
-    Every request is made at `at`, so that nothing after it, the time of the basket included, can be known. Guests are no
-    cases. Two baskets of one minute: the one that came first into the log.
+    Every request is made at `at`, so that nothing after it, the time of the basket included, can be known. Guests are
+    no cases. Two baskets of one minute: the one that came first into the log.
     """
     shop.advance(at)
     found = [case for shopper in range(len(history.keys)) if (case := _next_basket(history, shop, shopper, at, until))]
@@ -65,7 +65,7 @@ def _next_basket(history: History, shop: Shop, shopper: int, at: int, until: int
         return None
     known = slice(lines.start, lines.start + int(before.sum()))
     owned = np.unique(history.group[lines][bought & before])
-    return _case(history, shop, shopper, known, at, basket.lines, owned)
+    return _case(history, shop, Seen(shopper, known, at), basket.lines, owned)
 
 
 def _first_basket(history: History, lines: slice, bought: Bools, at: int) -> Basket | None:
@@ -108,18 +108,25 @@ def next_items(
         if not len(wanted) or not keep(seed_of(history, known, int(at[place]))):
             continue
         shop.advance(int(at[place]))
-        shopper = int(history.shopper[event[place]])
-        case = _case(history, shop, shopper, known, int(at[place]), wanted, np.unique(history.group[known]))
+        seen = Seen(int(history.shopper[event[place]]), known, int(at[place]))
+        case = _case(history, shop, seen, wanted, np.unique(history.group[known]))
         yield replace(case, id=f"{case.id}:{known.stop - known.start}")
 
 
-def _case(history: History, shop: Shop, shopper: int, known: slice, at: int, wanted: Ints, bought: Rows) -> Case:
-    seed = seed_of(history, known, at)
-    request = Request(PLACEMENT, at, seed, _WANTED, shopper=history.keys[shopper])
+class Seen(NamedTuple):
+    """The lines of one shopper that were known at `at`."""
+
+    shopper: int
+    known: slice
+    at: int
+
+
+def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) -> Case:
+    key = history.keys[seen.shopper]
     return Case(
-        id=history.keys[shopper].hex(),
-        request=request,
-        state=State(shopper_at(history, known), shop.shelf),
+        id=key.hex(),
+        request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), _WANTED, shopper=key),
+        state=State(shopper_at(history, seen.known), shop.shelf),
         targets=np.unique(history.group[wanted]),
         bought=bought,
     )

@@ -11,15 +11,16 @@ from endcap.training.history import History
 def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -> SessionIndex:
     """Sessions of 2 to `longest` distinct groups, oldest first; `most_per_row` latest sessions a row."""
     counted = history.weight > 0
-    pairs = np.unique(np.stack([history.session[counted], history.group[counted]], axis=1), axis=0).astype(np.int64)
-    size = np.bincount(pairs[:, 0]) if len(pairs) else np.zeros(0, np.int64)
+    pairs = np.unique(history.session[counted].astype(np.int64) * rows + history.group[counted])
+    held_by, held = pairs // max(rows, 1), pairs % max(rows, 1)
+    size = np.bincount(held_by) if len(pairs) else np.zeros(0, np.int64)
     ends = np.zeros(len(size), np.int64)
     np.maximum.at(ends, history.session[counted], history.time[counted])
     usable = np.flatnonzero((size >= 2) & (size <= longest))
     number = np.full(len(size), -1, np.int64)
     number[usable[np.argsort(ends[usable], kind="stable")]] = np.arange(len(usable))
-    session, row = number[pairs[:, 0]], pairs[:, 1]
-    session, row = session[session >= 0], row[session >= 0]
+    session = number[held_by]
+    session, row = session[session >= 0], held[session >= 0]
     order = np.lexsort((row, session))
     items = _lists(session[order], row[order], len(usable))
     latest = np.lexsort((-session, row))
@@ -27,8 +28,7 @@ def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -
     place = np.arange(len(row)) - np.searchsorted(row, np.arange(rows))[row]
     kept = place < most_per_row
     sessions = _lists(row[kept], session[kept], rows)
-    held = np.bincount(row, minlength=rows)
-    idf = np.log((len(usable) + 1) / (held + 1)) + 0.1
+    idf = np.log((len(usable) + 1) / (np.bincount(row, minlength=rows) + 1)) + 0.1
     return SessionIndex(items, sessions, idf.astype(np.float32))
 
 

@@ -1,6 +1,5 @@
 """All sources and features of a snapshot, fitted on one history up to one instant."""
 
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,8 +18,9 @@ from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
 from endcap.retrieval.sessions import SessionNeighbours
+from endcap.retrieval.tables import Table
 from endcap.training import statistics
-from endcap.training.corpus import Corpus, Shop
+from endcap.training.corpus import Shop
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig, fit_pairs, sequences
 from endcap.training.profile import Profile
@@ -48,24 +48,22 @@ class Fitted(NamedTuple):
     alike: Floats
 
 
-def fit_sources(corpus: Corpus, history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
-    """Everything that is learned without a ranker, from `history` (all before `at`) and the shop as it stood at `at`."""
-    rows = len(corpus.keys)
+def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
+    """All that is learned without a ranker, from `history` (all before `at`) and the shop as it stood at `at`."""
+    rows = len(shop.corpus.keys)
     facts = statistics.fit_statistics(history, rows, at)
     counted = history.weight > 0
-    factors = fit_factors(
-        history, rows, profile.factors_alpha, profile.factors_regularization, profile.factors_half_life, at
-    )
+    factors = fit_factors(history, rows, at, profile.factors)
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
-    content = _content(corpus, shop)
+    content = _content(shop)
     everything = np.arange(rows, dtype=np.int32)
     rare = everything[(facts.total < RARE) & shop.shelf.available[:rows]]
     vectors = {"factors": factors, "vectors": embeddings, "content": content}
     sources: list[Source] = [
         *_popularity(history, shop, facts, at, profile),
         Personal("personal", profile.personal_basket_decay, profile.personal_half_life),
-        _pairs("cooccurrence", history, history.session, rows, at, profile.cooccurrence, profile),
-        _pairs("transitions", history, history.shopper, rows, at, profile.transitions, profile),
+        Neighbours("cooccurrence", *_pairs(history, history.session, at, profile.cooccurrence, rows), profile.near),
+        Neighbours("transitions", *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near),
         *(_near(name, space, everything, profile) for name, space in vectors.items()),
         _near("content_rare", content, rare, profile),
         SessionNeighbours(
@@ -81,7 +79,7 @@ def fit_sources(corpus: Corpus, history: History, shop: Shop, at: int, profile: 
         Touches(),
         Affinity(profile.wide),
         *(Similarity(name, space, profile.near) for name, space in vectors.items() if space.any()),
-        Context(),
+        Context(clock=profile.shape == "sessions"),
     ]
     return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings)
 
@@ -101,24 +99,23 @@ def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, pr
 
 
 def _pairs(
-    name: str, history: History, sequence: Rows, rows: int, at: int, config: PairConfig, profile: Profile
-) -> Neighbours:
+    history: History, sequence: Rows, at: int, config: PairConfig, rows: int
+) -> tuple[Table, NDArray[np.uint16]]:
     counted = history.weight > 0
     lines = sequences(history.group[counted], history.time[counted], sequence[counted], history.shopper[counted], at)
-    table, people = fit_pairs(lines, rows, config)
-    return Neighbours(name, table, profile.near, people)
+    return fit_pairs(lines, rows, config)
 
 
 def _near(name: str, vectors: Floats, allowed: Rows, profile: Profile) -> Neighbours:
     nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
-    return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, _LEAST_COSINE), profile.near, nobody)
+    return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, _LEAST_COSINE), nobody, profile.near)
 
 
-def _content(corpus: Corpus, shop: Shop) -> Floats:
+def _content(shop: Shop) -> Floats:
     texts = shop.described()
     if not any(texts):
         return np.zeros((len(texts), 1), np.float32)
-    return corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float32)
+    return shop.corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float32)
 
 
 def _empty(source: Source) -> bool:
@@ -127,7 +124,3 @@ def _empty(source: Source) -> bool:
     if isinstance(source, SessionNeighbours):
         table = source.index.items
     return table is not None and not len(table.rows)
-
-
-Report = Callable[[str], None]
-"""Told, in a few words, what training is doing."""

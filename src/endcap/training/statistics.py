@@ -42,10 +42,14 @@ def fit_statistics(history: History, rows: int, at: int) -> ItemStatistics:
 def _buyers(history: History, rows: int) -> tuple[Floats, Floats]:
     bought = (history.kind == Kind.PURCHASE) & ~history.guest[history.shopper]
     day = history.time[bought] // DAY
-    visits = np.unique(np.stack([history.group[bought], history.shopper[bought], day], axis=1), axis=0)
-    pairs, times = np.unique(visits[:, :2], axis=0, return_counts=True)
-    buyers = np.bincount(pairs[:, 0], minlength=rows).astype(np.float32)
-    returned = np.bincount(pairs[:, 0], weights=times > 1, minlength=rows)
+    first = int(day.min()) if len(day) else 0
+    span = int(day.max()) - first + 1 if len(day) else 1
+    pair = history.group[bought].astype(np.int64) * len(history.keys) + history.shopper[bought]
+    visited = np.unique(pair * span + (day - first)) // span
+    pairs, times = np.unique(visited, return_counts=True)
+    group = pairs // max(len(history.keys), 1)
+    buyers = np.bincount(group, minlength=rows).astype(np.float32)
+    returned = np.bincount(group, weights=times > 1, minlength=rows)
     enough = buyers >= _FEWEST_BUYERS
     return buyers, np.where(enough, returned / np.maximum(buyers, 1), np.nan).astype(np.float32)
 

@@ -1,6 +1,7 @@
 """Item vectors: factors by implicit ALS, embeddings by PPMI and SVD, and the nearest neighbours in any such space."""
 
 import warnings
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,15 +18,22 @@ DIMENSION: Final = 64
 _BLOCK: Final = 1024
 
 
-def fit_factors(
-    history: History, rows: int, alpha: float, regularization: float, half_life_days: float, at: int
-) -> Floats:
+@dataclass(frozen=True, slots=True)
+class FactorConfig:
+    """How implicit ALS weighs an interaction, which halves every `half_life_days`, and how it is held back."""
+
+    alpha: float
+    regularization: float
+    half_life_days: float
+
+
+def fit_factors(history: History, rows: int, at: int, config: FactorConfig) -> Floats:
     """float32 [rows, 64] unit item factors of implicit ALS (Hu, Koren, Volinsky 2008), shoppers by groups.
 
-    Confidence is 1 + `alpha` * decayed interactions. Rows without an interaction are 0.
+    Confidence is 1 + alpha * decayed interactions. Rows without an interaction are 0.
     """
     age_days = (at - history.time) / 86_400_000
-    confidence = alpha * history.weight * 0.5 ** (age_days / half_life_days)
+    confidence = config.alpha * history.weight * 0.5 ** (age_days / config.half_life_days)
     matrix = sparse.csr_matrix(
         (confidence.astype(np.float32), (history.shopper, history.group)), (len(history.keys), rows), dtype=np.float32
     )
@@ -34,7 +42,7 @@ def fit_factors(
         return np.zeros((rows, DIMENSION), np.float32)
     model = AlternatingLeastSquares(
         factors=DIMENSION,
-        regularization=regularization,
+        regularization=config.regularization,
         iterations=12,
         random_state=7,
         use_gpu=False,
@@ -47,7 +55,7 @@ def fit_factors(
 
 
 def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
-    """float32 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sharing a sequence.
+    """float32 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sequences.
 
     After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n.
     """
