@@ -23,6 +23,8 @@ ROW: Final = "\0row"
 """The column of row numbers beside the fields; a zero character begins no field's or column's name."""
 
 _WRONG: Final = "\0wrong"
+_TYPES: Final = "types."
+"""Begins the name of a column that the mapping declares the type of, checked like a field."""
 
 
 class Check(NamedTuple):
@@ -76,6 +78,7 @@ class Binding:
         failed = {f"\0{field.name}": field.failed for field in self.fields if field.failed is not None}
         unread = (Check(field.name, pl.col(f"\0{field.name}"), f"is not a {field.wanted}") for field in self.fields)
         checks = [*(check for check in unread if f"\0{check.field}" in failed), *checks]
+        told = [field.name for field in self.fields if not field.name.startswith(_TYPES)]
         torn = 0
         for numbers, frame in self.file.batches(tuple(self.stored)):
             stored = frame.select(**self.stored).with_columns(pl.Series(ROW, numbers))
@@ -87,7 +90,9 @@ class Binding:
             torn += len(news)
             for number, reason in news:
                 quarantine.add(number, "", WITHHELD, reason)
-            yield Fitting(fields.filter(wrong.is_null()), len(frame) + len(news), len(stored) - len(kept))
+            yield Fitting(
+                fields.filter(wrong.is_null()).select(ROW, *told), len(frame) + len(news), len(stored) - len(kept)
+            )
 
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())
@@ -121,7 +126,7 @@ def bind(mapping: Mapping, file: TableFile, timezone: str, fields: Fields) -> Bi
     declared = replace(layout, declared={})
     bound = [
         *(
-            _field(f"types.{name}", Column(name), type_, declared, name in personal)
+            _field(_TYPES + name, Column(name), type_, declared, name in personal)
             for name, type_ in layout.declared.items()
         ),
         *(

@@ -28,6 +28,7 @@ from endcap.ingest.checks import (
     price_check,
     time_check,
 )
+from endcap.ingest.collection import paused_collection
 from endcap.ingest.derive import Deriver
 from endcap.ingest.files import open_table
 from endcap.ingest.fold import project
@@ -76,7 +77,7 @@ def import_catalog(shop: Ports, file: Path, mapping: CatalogMapping, now: int, r
     writer = _Writer(shop, now)
     loader = _Transactions(writer, mapping) if mapping.derived else _Feed(writer, mapping)
     rows = left_out = 0
-    with Quarantine(shop.quarantine, name) as quarantine:
+    with paused_collection(), Quarantine(shop.quarantine, name) as quarantine:
         for batch in binding.batches(_checks(mapping, shop.currency, now), quarantine):
             rows, left_out = rows + batch.rows, left_out + batch.left_out
             if len(batch.fields):
@@ -85,9 +86,9 @@ def import_catalog(shop: Ports, file: Path, mapping: CatalogMapping, now: int, r
                 report(rows, table.rows)
         loader.finish()
         kept = quarantine.finish()
+        project(shop)
     if quarantine.count and quarantine.count == rows - left_out:
         raise nothing_fits(file, quarantine, kept)
-    project(shop)
     return Summary(rows, left_out, quarantine.count, writer.fresh, writer.known, writer.new_items, kept)
 
 

@@ -27,6 +27,7 @@ from endcap.ingest.checks import (
     price_check,
     time_check,
 )
+from endcap.ingest.collection import paused_collection
 from endcap.ingest.files import open_table
 from endcap.ingest.fold import RANGE, project
 from endcap.ingest.mapping import EventFields, EventsMapping
@@ -59,7 +60,7 @@ def import_events(shop: Ports, file: Path, mapping: EventsMapping, now: int, rep
     project(shop)
     loader = _Loader(shop, now)
     rows = left_out = 0
-    with Quarantine(shop.quarantine, name) as quarantine:
+    with paused_collection(), Quarantine(shop.quarantine, name) as quarantine:
         for batch in binding.batches(_checks(mapping, shop.currency, now), quarantine):
             rows, left_out = rows + batch.rows, left_out + batch.left_out
             if len(batch.fields):
@@ -67,9 +68,9 @@ def import_events(shop: Ports, file: Path, mapping: EventsMapping, now: int, rep
             if report:
                 report(rows, table.rows)
         kept = quarantine.finish()
+        project(shop)
     if quarantine.count and not loader.fresh + loader.known:
         raise nothing_fits(file, quarantine, kept)
-    project(shop)
     return Summary(rows, left_out, quarantine.count, loader.fresh, loader.known, loader.new_items, kept)
 
 
