@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog of 30 items, 600 events of 60 visitors, and their mappings."""
     folder = tmp_path_factory.mktemp("files")
     items = [f"S{n},Lamp {n},{n}.50,5,Lumen,Home > Light" for n in range(30)]
-    (folder / "catalog.csv").write_text("sku,name,price,stock,brand,category\n" + "\n".join(items) + "\nS99,Odd,-1,5,,\n")
-    events = [
-        f"{'purchase' if step == 4 else 'view_item'},2026-{8 + day // 28:02}-{1 + day % 28:02}T10:{step:02}:00Z,v{who},S{(who * 3 + day + step * 2) % 30}"
-        for who in range(60)
-        for day in (who % 7, 40 + who % 11)
-        for step in range(5)
-    ]  # fmt: skip
+    (folder / "catalog.csv").write_text(
+        "sku,name,price,stock,brand,category\n" + "\n".join(items) + "\nS99,Odd,-1,5,,\n"
+    )
+    events = []
+    for who, day, step in product(range(60), range(2), range(5)):
+        date = f"2026-{8 + day:02}-{1 + who % 28:02}T10:{step:02}:00Z"
+        kind = "purchase" if step == 4 else "view_item"
+        events.append(f"{kind},{date},v{who},S{(who * 3 + day + step * 2) % 30}")
     (folder / "events.csv").write_text("event,at,who,sku\n" + "\n".join(events) + "\n")
     (folder / "catalog.toml").write_text(CATALOG_MAP)
     (folder / "events.toml").write_text(EVENTS_MAP)
@@ -75,24 +77,34 @@ def shop(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop made, filled and trained by commands alone."""
     folder = tmp_path_factory.mktemp("made") / "shop"
     done("init", "--shop", str(folder), "--currency", "EUR")
-    printed = done("import", "catalog", str(files / "catalog.csv"), "--map", str(files / "catalog.toml"), "--shop", str(folder))
-    assert printed.startswith("31 rows read: 30 new changes, 0 known already, 0 left out by the mapping, 1 quarantined; 30 new items.")
+    printed = done(
+        "import", "catalog", str(files / "catalog.csv"), "--map", str(files / "catalog.toml"), "--shop", str(folder)
+    )
+    assert printed.startswith(
+        "31 rows read: 30 new changes, 0 known already, 0 left out by the mapping, 1 quarantined; 30 new items."
+    )
     assert "quarantine" in printed.splitlines()[1]
-    printed = done("import", "events", str(files / "events.csv"), "--map", str(files / "events.toml"), "--shop", str(folder))
+    printed = done(
+        "import", "events", str(files / "events.csv"), "--map", str(files / "events.toml"), "--shop", str(folder)
+    )
     assert printed.startswith("600 rows read: 600 new events, 0 known already")
     assert re.match(r"snapshot [0-9a-f]+ is published and current", done("train", "--shop", str(folder)))
     return folder
 
 
 def test_the_same_file_twice_changes_nothing(shop: Path, files: Path) -> None:
-    printed = done("import", "events", str(files / "events.csv"), "--map", str(files / "events.toml"), "--shop", str(shop))
+    printed = done(
+        "import", "events", str(files / "events.csv"), "--map", str(files / "events.toml"), "--shop", str(shop)
+    )
     assert printed.startswith("600 rows read: 0 new events, 600 known already")
 
 
 def test_init_overwrites_nothing(shop: Path) -> None:
     again = endcap("init", "--shop", str(shop))
     assert (again.returncode, again.stdout) == (2, "")
-    assert again.stderr == f"endcap: {shop}/endcap.toml exists; expected a folder without a shop: choose another --shop\n"
+    assert (
+        again.stderr == f"endcap: {shop}/endcap.toml exists; expected a folder without a shop: choose another --shop\n"
+    )
 
 
 def test_keys_are_readable_by_their_owner_only(shop: Path) -> None:
@@ -110,7 +122,9 @@ def test_a_list_can_be_judged_and_explained(shop: Path) -> None:
 
 
 def test_json_is_the_answer_of_the_http_interface(shop: Path) -> None:
-    answer = json.loads(done("recommend", "--item", "S3", "--placement", "product", "--k", "3", "--json", "--shop", str(shop)))
+    answer = json.loads(
+        done("recommend", "--item", "S3", "--placement", "product", "--k", "3", "--json", "--shop", str(shop))
+    )
     assert [item["position"] for item in answer["items"]] == [1, 2, 3]
     decision = json.loads(done("explain", answer["recommendation_id"], "--json", "--shop", str(shop)))
     assert decision["anchors"] == ["S3"]
@@ -144,13 +158,20 @@ def test_evaluate_writes_what_it_is_asked_for(shop: Path, tmp_path: Path) -> Non
     printed = done("evaluate", "--protocol", "next-basket", "--split", "2026-09-01", *outputs, "--shop", str(shop))
     assert "Layer ladder: next-basket, split 2026-09-01" in printed
     assert json.loads(json_file.read_text())["protocol"] == "next-basket"
-    assert predictions.stat().st_size and chart.read_bytes().startswith(b"\x89PNG")
+    assert predictions.stat().st_size
+    assert chart.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("recommend", "--shop", "nowhere"), "nowhere is no shop: it has no endcap.toml; make one with `endcap init --shop nowhere`, or name another"),
+        (
+            ("recommend", "--shop", "nowhere"),
+            (
+                "nowhere is no shop: it has no endcap.toml; make one with `endcap init --shop nowhere`, "
+                "or name another"
+            ),
+        ),
         (
             ("recommend", "--placement", "hoem", "--shop", "{shop}"),
             "there is no placement 'hoem'; did you mean home? Known are home, discovery, product, cart.",
@@ -161,8 +182,10 @@ def test_evaluate_writes_what_it_is_asked_for(shop: Path, tmp_path: Path) -> Non
         ),
         (
             ("explain", "nothing", "--shop", "{shop}"),
-            "no decision has the id 'nothing'; expected a recommendation_id that `endcap recommend` or the HTTP interface "
-            "gave (one given in the last second may not be in the log yet)",
+            (
+                "no decision has the id 'nothing'; expected a recommendation_id that `endcap recommend` or the HTTP "
+                "interface gave (one given in the last second may not be in the log yet)"
+            ),
         ),
         (
             ("evaluate", "--protocol", "next", "--split", "2026-09-01", "--shop", "{shop}"),
@@ -187,7 +210,9 @@ def test_without_a_snapshot_recommend_says_what_to_do(tmp_path: Path) -> None:
 
 def test_while_a_server_holds_the_log_a_list_is_printed_but_not_logged(shop: Path) -> None:
     command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"}) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"}
+    ) as server:
         assert server.stdout
         server.stdout.readline()
         assert server.stdout.readline().startswith("ready: http://127.0.0.1:")

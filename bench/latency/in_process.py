@@ -29,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     shop = app.open_shop(given.shop, {})
     with closing(app.open_floor(shop, readonly=True)) as floor, closing(shop.log(readonly=True)) as log:
-        snapshot, policy = app.current_snapshot(floor), floor.ground.policy()
+        snapshot, policy = floor.current(), floor.ground.policy()
         warm(snapshot, policy)
         keys = list({entry.shopper for _, entry in log.read("events", max(0, log.end("events") - 100_000), 100_000)})
         generator = np.random.Generator(np.random.Philox(1))

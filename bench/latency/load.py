@@ -4,8 +4,8 @@
     python bench/latency/load.py --url http://127.0.0.1:8765 --shop demo-shop --rate 100 --seconds 20
 
 Open loop: calls are sent when they are due, whether or not earlier ones have been answered, and a latency counts from
-the moment the call was due. Calls mix newcomers, the people of --people and product pages. The client shares the machine
-with the server, so on few cores the figures are those of both.
+the moment the call was due. Calls mix newcomers, the people of --people and product pages. The client shares the
+machine with the server, so on few cores the figures are those of both.
 """
 
 import argparse

@@ -24,7 +24,7 @@ from endcap.backends.registry import Registry
 from endcap.backends.tables import Tables
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
-from endcap.errors import BackendUnavailable, GateRefused, InvalidRequest, InvalidSettings, SnapshotRejected
+from endcap.errors import BackendUnavailable, InvalidRequest, InvalidSettings, SnapshotRejected
 from endcap.policy import DEFAULT_POLICY, Policy
 from endcap.settings import Settings, read_settings
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from endcap.serving import Floor
     from endcap.serving.calls import DecisionAnswer, RecommendationAnswer
-    from endcap.snapshot import Snapshot
     from endcap.training import Corpus, Protocol
 
 SETTINGS: Final = "endcap.toml"
@@ -329,7 +328,7 @@ def recommend(shop: Shop, wanted: Mapping[str, Any]) -> Listed:
     with closing(floor):
         chosen = Chosen(secrets.token_urlsafe(16), now_ms())
         try:
-            decision = decide(floor, current_snapshot(floor), msgspec.convert(wanted, RecommendationCall), chosen)
+            decision = decide(floor, floor.current(), msgspec.convert(wanted, RecommendationCall), chosen)
         except Refusal as refused:
             raise InvalidRequest(refused.problem.detail) from None
         except msgspec.ValidationError as error:
@@ -337,14 +336,6 @@ def recommend(shop: Shop, wanted: Mapping[str, Any]) -> Listed:
         if not not_logged:
             floor.ground.log.append("decisions", [journal.entry(chosen.recommendation_id, decision)])
         return Listed(recommendation(chosen.recommendation_id, decision, floor.showcase), not_logged)
-
-
-def current_snapshot(floor: "Floor") -> "Snapshot":
-    """The snapshot that the label points to. Raises: GateRefused where none is, SnapshotRejected."""
-    version = floor.ground.current_snapshot()
-    if version is None:
-        raise GateRefused("no snapshot is published yet; run `endcap train`")
-    return floor.snapshot(version)
 
 
 def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
@@ -359,10 +350,9 @@ def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
                 f"no decision has the id {recommendation_id!r}; expected a recommendation_id that `endcap recommend` "
                 "or the HTTP interface gave (one given in the last second may not be in the log yet)"
             )
-        try:
+        snapshot = None
+        with suppress(SnapshotRejected):
             snapshot = floor.snapshot(decision.snapshot)
-        except SnapshotRejected:
-            snapshot = None
         return explanation(recommendation_id, decision, floor.showcase, snapshot)
 
 

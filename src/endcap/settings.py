@@ -63,7 +63,7 @@ class ServingSettings(_Section):
     decision_flush_ms: int = Field(
         default=500, ge=10, le=1_000, description="milliseconds a decision may wait before it is in the log"
     )
-    decision_kept_s: int = Field(default=3_600, ge=0, description="seconds a decision is kept in memory beside the log")
+    decision_kept_s: int = Field(default=600, ge=0, description="seconds a decision is kept in memory beside the log")
     checkpoint_s: int = Field(default=60, ge=1, description="seconds between checkpoints of shelf and shopper state")
     drain_s: int = Field(default=10, ge=1, description="seconds that requests in progress get to end at shutdown")
 

@@ -42,9 +42,7 @@ def init(
     from endcap import app as root
 
     root.initialise(shop, currency, timezone)
-    typer.echo(
-        f"{shop} is ready: settings in endcap.toml, decisions in policy.toml, keys (keep them secret) in keys/."
-    )
+    typer.echo(f"{shop} is ready: settings in endcap.toml, decisions in policy.toml, keys (keep them secret) in keys/.")
     typer.echo(f"Next: endcap import catalog FILE --map MAP.toml --shop {shop}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from endcap.app import CURRENT, PUBLIC_KEY, SHOPPER_KEY, SIGNING_KEY, Shop, open_floor, open_shop
-from endcap.errors import EndcapError, GateRefused
+from endcap.errors import EndcapError
 from endcap.ingest.fold import CATALOG, LAKE
 from endcap.serving.floor import batches
 
@@ -103,11 +103,8 @@ def _in_step(shop: Shop) -> str:
 
 def _snapshot(shop: Shop) -> str:
     with closing(open_floor(shop, readonly=True)) as floor:
-        version = floor.ground.current_snapshot()
-        if version is None:
-            raise GateRefused("none is published; run `endcap train`")
-        snapshot = floor.snapshot(version)
-        return f"{version} is {CURRENT}, signed and whole: {snapshot.rows:,} rows, {len(snapshot.sources)} sources"
+        snapshot = floor.current()
+        return f"{snapshot.version} is {CURRENT}, signed and whole: {snapshot.rows:,} rows, {len(snapshot.sources)} sources"
 
 
 def _policy(shop: Shop) -> str:

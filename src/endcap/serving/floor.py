@@ -14,6 +14,7 @@ from endcap.backends.log import Log, Record
 from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.ids import ItemKey
+from endcap.errors import GateRefused
 from endcap.ingest.checkpoint import pack_shelf
 from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
 from endcap.policy import Policy
@@ -94,6 +95,13 @@ class Floor:
     def snapshot(self, version: str) -> Snapshot:
         """The verified snapshot `version`. Raises: SnapshotRejected."""
         return self.ground.read_snapshot(version, self.rows.keys())
+
+    def current(self) -> Snapshot:
+        """The snapshot that the label points to. Raises: GateRefused where none is, SnapshotRejected."""
+        version = self.ground.current_snapshot()
+        if version is None:
+            raise GateRefused("no snapshot is published yet; run `endcap train`")
+        return self.snapshot(version)
 
     def stage(self) -> None:
         """Put the shelf beside the shoppers, as they are now."""
