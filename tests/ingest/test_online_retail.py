@@ -86,3 +86,14 @@ def test_a_part_of_the_file_goes_through_the_whole_import(shop: Ports, tmp_path:
     assert shop.shelf.listed[: catalog.new_items].all()
     assert (shop.shelf.price[: catalog.new_items] > 0).all()
     assert import_events(shop, part, events_mapping(), now).fresh == 0
+
+
+@needs_data
+def test_the_same_rows_as_csv_are_the_same_events(shop: Ports, tmp_path: Path, now: int) -> None:
+    frame = pl.read_parquet(DATA).sample(3_000, seed=5)
+    frame.write_parquet(tmp_path / "part.parquet")
+    frame.write_csv(tmp_path / "part.csv")
+    parquet = import_events(shop, tmp_path / "part.parquet", events_mapping(), now)
+    types = {"quantity": "number", "unit_price": "number", "is_cancellation": "boolean"}
+    csv = import_events(shop, tmp_path / "part.csv", events_mapping().model_copy(update={"types": types}), now)
+    assert (csv.fresh, csv.known, csv.left_out) == (0, parquet.fresh, parquet.left_out)
