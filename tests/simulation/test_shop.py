@@ -6,16 +6,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from endcap import app
 from endcap.simulation import Guest, Written, write_shop
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return write_shop(tmp_path_factory.mktemp("shop"), 7, date(2026, 4, 1))
+    return write_shop(tmp_path_factory.mktemp("shop"), 7, date(2025, 4, 1))
 
 
 def test_the_same_seed_and_end_give_the_same_bytes(shop: Written, tmp_path: Path) -> None:
-    again = write_shop(tmp_path, 7, date(2026, 4, 1))
+    again = write_shop(tmp_path, 7, date(2025, 4, 1))
     for name in ("catalog", "events", "catalog_mapping", "events_mapping"):
         assert getattr(again, name).read_bytes() == getattr(shop, name).read_bytes()
     assert again.guests == shop.guests
@@ -37,3 +38,13 @@ def test_the_newcomer_has_seen_one_product_and_the_others_have_a_history(shop: W
     assert known(newcomer) == 1
     assert known(outdoor) >= 12
     assert known(parent) >= 8
+
+
+def test_the_files_are_imported_with_nothing_left_over(shop: Written, tmp_path: Path) -> None:
+    app.initialise(tmp_path / "shop", "EUR", "UTC")
+    opened = app.open_shop(tmp_path / "shop", {})
+    items = app.import_catalog(opened, shop.catalog, shop.catalog_mapping, lambda done, of: None)
+    lines = app.import_events(opened, shop.events, shop.events_mapping, lambda done, of: None)
+    assert (items.fresh, items.quarantined, items.left_out) == (shop.items, 0, 0)
+    assert (lines.fresh, lines.quarantined, lines.left_out) == (shop.lines, 0, 0)
+    assert lines.new_items == 0

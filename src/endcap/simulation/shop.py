@@ -12,7 +12,7 @@ from endcap.simulation.catalog import Period, catalog
 from endcap.simulation.sessions import events
 
 ITEMS = 3000
-SHOPPERS = 4000
+SHOPPERS = 3200
 
 
 class Guest(NamedTuple):
