@@ -1,18 +1,10 @@
 """A tiny trained shop, built once through log and fold, copied for each test that changes it, and servers over HTTP."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import numpy as np
 import pytest
 
@@ -24,6 +16,7 @@ from endcap.domain.events import Event, Kind, Line
 from endcap.domain.ids import ItemKey, keyed_hash
 from endcap.domain.instants import DAY, HOUR, MINUTE
 from endcap.ingest.fold import project
+from servers import Server, serving
 
 ITEMS = 60
 SHOPPERS = 240
@@ -96,68 +89,7 @@ def shop(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "shop"))
 
 
-@dataclass(frozen=True)
-class Server:
-    """`endcap serve` in a process of its own."""
-
-    shop: Path
-    process: "subprocess.Popen[str]"
-    http: httpx2.Client
-
-    def post(self, path: str, **body: object) -> Any:
-        """The answer's JSON; the call must succeed."""
-        answer = self.http.post(path, json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post_offers(self, offers: list[dict[str, object]]) -> Any:
-        """The answer's JSON; the call must succeed."""
-        answer = self.http.patch("/v1/catalog/offers", json={"offers": offers})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def listed(self, **call: object) -> list[str]:
-        """The ids of a list."""
-        items = self.post("/v1/recommendations", **{"placement": "home", "k": 10, **call})["items"]
-        return [item["id"] for item in items]
-
-    def stop(self) -> str:
-        """End it as Ctrl-C does; what it wrote to stderr."""
-        self.process.send_signal(signal.SIGINT)
-        _, log = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0, log
-        return log
-
-
 Start = Callable[..., Server]
-
-
-@contextmanager
-def serving(shop: Path, **settings: object) -> Iterator[Server]:
-    """A server that is ready."""
-    wait = settings.pop("wait", True)
-    variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
-    environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
-    with (
-        subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        httpx2.Client(base_url=_address(process), timeout=30) as http,
-    ):
-        try:
-            deadline = time.monotonic() + 60
-            while wait and http.get("/readyz").status_code != 200:
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.05)
-            yield Server(shop, process, http)
-        finally:
-            process.kill()
-
-
-def _address(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout
-    line = process.stdout.readline()
-    return line.split(" on ")[1].split(",")[0]
 
 
 @pytest.fixture

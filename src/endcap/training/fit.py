@@ -139,8 +139,7 @@ def _aligned(replayed: list[tuple[tuple[str, ...], Examples]], schema: tuple[str
 
 def _snapshot(shop: Shop, fitted: Fitted, until: int) -> Snapshot:
     """The fitted sources in the order of a plain blend, each share counting 1."""
-    schema = Votes(tuple(source.name for source in fitted.sources)).names
-    plain = Blend(schema, np.array([float(name.startswith("share_")) for name in schema], np.float32))
+    plain = _plain(Votes(tuple(source.name for source in fitted.sources)))
     return Snapshot(
         version="",
         until=until,
@@ -154,6 +153,10 @@ def _snapshot(shop: Shop, fitted: Fitted, until: int) -> Snapshot:
         alike=fitted.alike,
         metrics={},
     )
+
+
+def _plain(votes: Votes) -> Blend:
+    return Blend(votes.names, np.array([float(name.startswith("share_")) for name in votes.names], np.float32))
 
 
 def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:
@@ -188,7 +191,7 @@ def train_layers(corpus: Corpus, split: int, protocol: Protocol, report: Report)
 def _layer(snapshot: Snapshot, examples: Examples, names: tuple[str, ...]) -> Snapshot:
     sources = tuple(source for source in snapshot.sources if source.name in names)
     votes = Votes(tuple(source.name for source in sources))
-    blend = snapshot.blend
+    blend = _plain(votes)
     if int(examples.wanted.sum()) >= FEWEST_EXAMPLES:
         blend = fit_blend(examples, snapshot.features.schema, votes.sources)
     return replace(snapshot, sources=sources, features=FeatureSet((votes,)), ranker=blend, blend=blend)

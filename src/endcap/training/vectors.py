@@ -40,16 +40,11 @@ def fit_factors(history: History, rows: int, at: int, config: FactorConfig) -> F
     known = np.asarray(matrix.getnnz(axis=0) > 0)
     if known.sum() < 2:
         return np.zeros((rows, DIMENSION), np.float32)
-    model = AlternatingLeastSquares(
-        factors=DIMENSION,
-        regularization=config.regularization,
-        iterations=12,
-        random_state=7,
-        use_gpu=False,
-        calculate_training_loss=False,
-    )
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        model = AlternatingLeastSquares(
+            factors=DIMENSION, regularization=config.regularization, iterations=12, random_state=7, use_gpu=False
+        )
         model.fit(matrix, show_progress=False)
     return unit(np.where(known[:, None], model.item_factors, 0))
 
