@@ -15,8 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from endcap.errors import InvalidSettings
 
 PREFIX: Final = "ENDCAP_"
-SHOP_VARIABLE: Final = "ENDCAP_SHOP"
-"""Names the shop's folder; read by the command line, no setting of the tree."""
 
 
 def _known_zone(name: str) -> str:

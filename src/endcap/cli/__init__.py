@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from endcap.errors import EndcapError, InvalidRequest
-from endcap.settings import SHOP_VARIABLE
 
 app = typer.Typer(
     name="endcap",
@@ -28,6 +27,7 @@ imports = typer.Typer(
 )
 app.add_typer(imports, name="import")
 
+SHOP_VARIABLE = "ENDCAP_SHOP"
 ShopOption = Annotated[Path, typer.Option("--shop", envvar=SHOP_VARIABLE, help="The shop's folder.")]
 SHOP = Path("shop")
 

@@ -12,7 +12,7 @@ from endcap.cli.terminal import import_summary, print_list, progress, stages
 from endcap.errors import InvalidRequest
 
 SEED: Final = 1
-SPLIT_DAYS: Final = 7
+SPLIT_DAYS: Final = 3
 K: Final = 8
 
 

@@ -104,7 +104,8 @@ def _in_step(shop: Shop) -> str:
 def _snapshot(shop: Shop) -> str:
     with closing(open_floor(shop, readonly=True)) as floor:
         snapshot = floor.current()
-        return f"{snapshot.version} is {CURRENT}, signed and whole: {snapshot.rows:,} rows, {len(snapshot.sources)} sources"
+        whole = f"{snapshot.rows:,} rows, {len(snapshot.sources)} sources"
+        return f"{snapshot.version} is {CURRENT}, signed and whole: {whole}"
 
 
 def _policy(shop: Shop) -> str:

@@ -66,12 +66,16 @@ class Showcase:
         self._categories: list[str] = []
 
     def id(self, row: int) -> str:
-        """The merchant's id of `row`."""
-        return self.rows.key(row).id
+        """The merchant's id of the item that `row` is, of a group the first variant that may be sold."""
+        return self.rows.key(self._item(row)).id
 
     def title(self, row: int) -> str:
         """The title, or the id where there is none."""
-        return self.texts.get(row).get("title") or self.id(row)
+        return self.texts.get(self._item(row)).get("title") or self.id(row)
+
+    def _item(self, row: int) -> int:
+        variants = self.shelf.variants.get(row, [row])
+        return next((variant for variant in variants if self.shelf.available[variant]), variants[0])
 
     def fields(self, rows: Rows, at: int) -> list[FieldsAnswer]:
         """What is known of `rows` at `at`, in their order."""
