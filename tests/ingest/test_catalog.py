@@ -189,12 +189,22 @@ def test_a_mapping_that_does_not_fit_is_refused(
     assert "catalog.toml" in str(error.value)
 
 
+def patch(shop: Ports, change: Change) -> None:
+    shop.log.append("events", [Entry("change", b"", b"", change.at, bodies.pack(change))])
+    project(shop)
+
+
 def test_a_patch_between_two_feeds_is_undone_by_the_feed(shop: Ports, written: Write, now: int) -> None:
     feed = HEADER + "a,,Mug,,,1,,,in_stock,,\n"
     imported(shop, written, FEED, feed, now)
-    with_patch = Change(0, now + DAY, price=77)
-
-    shop.log.append("events", [Entry("change", b"", b"", with_patch.at, bodies.pack(with_patch))])
-    project(shop)
+    patch(shop, Change(0, now + DAY, price=77))
     assert imported(shop, written, FEED, feed, now + 2 * DAY).fresh == 1
     assert changes(shop)[-1] == Change(0, now + 2 * DAY, price=100)
+
+
+def test_a_change_that_came_late_is_not_what_the_feed_is_compared_with(shop: Ports, written: Write, now: int) -> None:
+    imported(shop, written, FEED, HEADER + "a,,Mug,,,1,,,in_stock,,\n", now)
+    patch(shop, Change(0, now + DAY, price=77))
+    patch(shop, Change(0, now, price=66))
+    assert shop.shelf.price[0] == 77
+    assert imported(shop, written, FEED, HEADER + "a,,Mug,,,.77,,,in_stock,,\n", now + 2 * DAY).known == 1

@@ -333,5 +333,33 @@ def test_whole_numbers_become_text_without_a_fraction() -> None:
     assert texts.rows() == [("13085", str(2**60 + 1)), ("1.5", "-3")]
 
 
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("n / 0", None),
+        ("n % i", None),
+        ("-7 % 3", 2.0),
+        ("7 / 2", 3.5),
+        ("i / i", None),
+        ("NULL OR TRUE", True),
+        ("NULL AND FALSE", False),
+        ("NOT NULL", None),
+        ("s IN ('b', NULL)", None),
+        ("s IN ('a', NULL)", True),
+        ("concat(s, NULL, '!')", "a!"),
+        ("least(NULL, 2, n)", 1.5),
+        ("CASE WHEN NULL THEN 1 END", None),
+        ("CAST('x' AS number)", None),
+        ("CAST('-2.9' AS integer)", -2),
+        ("round(2.5) + round(3.5)", 6.0),
+        ("split_part('a-b', '-', 3)", ""),
+        ("'a\nb' LIKE 'a_b'", True),
+    ],
+)
+def test_the_corners_of_the_grammar(source: str, value: object) -> None:
+    frame = _frame([{"s": "a", "t": None, "n": 1.5, "i": 0, "b": None, "at": None}])
+    assert _values(parse(source), frame) == [value]
+
+
 def test_lists_cannot_be_read() -> None:
     assert stored_type(pl.List(pl.String)) is None

@@ -108,11 +108,23 @@ def folded(events: list[Event], sizes: list[int]) -> tuple[list[bytes | None], b
 
 
 @settings(max_examples=30)
-@given(st.lists(EVENTS, max_size=25), st.lists(st.integers(1, 9), max_size=4), st.randoms(use_true_random=False))
+@given(
+    st.lists(EVENTS, max_size=25),
+    st.lists(st.integers(2, 25), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
 def test_order_of_arrival_and_batches_make_no_difference(events: list[Event], sizes: list[int], random: object) -> None:
     shuffled = list(events)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert folded(shuffled, sizes) == folded(events, [])
+
+
+def test_a_region_counts_at_the_time_of_its_own_line() -> None:
+    told = Event(Kind.VIEW, START, START, PEOPLE[0], (Line(3),), region="France")
+    silent = replace(told, time=START + DAY, region="")
+    moved = replace(told, time=START + HOUR, region="UK")
+    shown = replace(told, kind=Kind.IMPRESSION, time=START + 2 * DAY, region="Spain")
+    assert folded([shown, silent, told, moved], [4]) == folded([told, silent, shown, moved], [])
 
 
 def test_an_early_refund_and_a_late_purchase_settle() -> None:
