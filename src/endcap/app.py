@@ -157,7 +157,7 @@ def _write_key(path: Path, key: bytes, mode: int) -> None:
 def importing(shop: Shop) -> Iterator[ingest.Ports]:
     """What an import works on; at the end texts and state are made durable."""
     from endcap.ingest.fold import open_shelf
-    from endcap.serving.texts import open_texts
+    from endcap.serving.items import open_texts
 
     with ExitStack() as stack:
         log = stack.enter_context(closing(shop.log()))

@@ -27,8 +27,7 @@ from endcap.serving.calls import (
     ShownAnswer,
     VersionsAnswer,
 )
-from endcap.serving.rowbook import RowBook
-from endcap.serving.texts import Texts
+from endcap.serving.items import RowBook, Texts
 from endcap.snapshot import Snapshot
 from endcap.state import Shelf
 

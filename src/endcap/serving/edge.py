@@ -24,8 +24,8 @@ from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import minor_units
 from endcap.domain.requests import Request
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
+from endcap.serving.items import RowBook
 from endcap.serving.problems import FieldProblem, invalid, shortened
-from endcap.serving.rowbook import RowBook
 
 AHEAD: Final = 5 * MINUTE
 """How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""

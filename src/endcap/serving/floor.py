@@ -20,8 +20,7 @@ from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
 from endcap.policy import Policy
 from endcap.serving.answers import Showcase
 from endcap.serving.edge import Edge
-from endcap.serving.rowbook import RowBook
-from endcap.serving.texts import open_texts
+from endcap.serving.items import RowBook, open_texts
 from endcap.snapshot import Snapshot
 
 _BATCH: Final = 50_000
