@@ -193,6 +193,8 @@ def demo(
 
 def main() -> None:
     """The console script: errors that Endcap explains become one line and exit code 2."""
+    # Sums of more than one BLAS thread differ in the last bit from run to run; read when NumPy is first imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app(standalone_mode=True)
     except EndcapError as error:
