@@ -55,6 +55,17 @@ def test_a_shopper_is_bounded() -> None:
     assert len(shopper.packed()) < 1_024 + 12 * PURCHASED + 200
 
 
+@pytest.mark.parametrize("size", [1, 7, 400])
+def test_batches_do_not_matter_for_one_who_bought_more_than_is_kept(size: int) -> None:
+    generator = np.random.Generator(np.random.Philox(5))
+    lines = [(10**12 + n * DAY // 9, int(generator.integers(900)), Kind.PURCHASE, 0) for n in range(4_000)]
+    shopper = NEWCOMER
+    for begin in range(0, len(lines), size):
+        shopper = fold(shopper, events(lines[begin : begin + size]))
+    assert len(shopper.purchases) == PURCHASED
+    assert shopper.packed() == fold(NEWCOMER, events(lines)).packed()
+
+
 def test_purchases_keep_the_last_two_days_the_first_and_the_count() -> None:
     days = (3, 40, 40, 90)
     shopper = fold(NEWCOMER, events([(day * DAY + 5, 8, Kind.PURCHASE, 0) for day in days]))

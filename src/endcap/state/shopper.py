@@ -7,13 +7,14 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Ints, Rows
+from endcap.domain.arrays import Ints, Rows, compiled
 from endcap.domain.events import NO_EVENTS, Events, Kind
 from endcap.domain.instants import DAY
 
 RECENT: Final = 48
 PURCHASED: Final = 512
 PURCHASE_DAYS: Final = 32
+MOST_COUNTED: Final = 32_000
 NEVER: Final = np.iinfo(np.int64).max
 
 PURCHASE: Final = np.dtype([("row", "<i4"), ("last", "<u2"), ("previous", "<u2"), ("first", "<u2"), ("count", "<i2")])
@@ -78,9 +79,10 @@ NEWCOMER: Final = Shopper()
 
 
 def fold(shopper: Shopper, events: Events, offset: int = 0, region: str = "") -> Shopper:
-    """`shopper` after `events`, in any order and any batches; impressions leave no trace.
+    """`shopper` after `events`; impressions leave no trace.
 
-    `region` is that of the events' latest line. Exact and commutative while a person has at most 512 purchased rows.
+    `region` is that of the events' latest line. Batches never matter, and order only for a person with more than 512
+    purchased rows: the one bought longest ago gives way, and starts anew if it comes back.
     """
     done = events.take(events.kind != Kind.IMPRESSION)
     if not len(done):
@@ -118,20 +120,52 @@ def _purchases(purchases: NDArray[np.void], events: Events) -> NDArray[np.void]:
     lines = events.take((events.kind == Kind.PURCHASE) | (events.kind == Kind.REFUND))
     if not len(lines):
         return purchases
-    bought = lines.kind == Kind.PURCHASE
-    merged = settled(
-        np.concatenate([np.tile(purchases["row"], 3), lines.row]),
-        np.concatenate([_three_days(purchases), np.where(bought, lines.time // DAY, 0)]),
-        np.concatenate([purchases["count"], np.zeros(2 * len(purchases), np.int64), np.where(bought, 1, -1)]),
-    )
-    if len(merged) <= PURCHASED:
-        return merged
-    kept = np.lexsort((merged["row"], merged["count"], merged["previous"], merged["last"]))[-PURCHASED:]
-    return merged[np.sort(kept)]
+    known = np.zeros(min(len(purchases) + len(lines), PURCHASED) + 1, PURCHASE)
+    known[: len(purchases)] = purchases
+    day = np.where(lines.kind == Kind.PURCHASE, lines.time // DAY, 0)
+    return known[: _settle(known, len(purchases), lines.row, day)].copy()
 
 
-def _three_days(purchases: NDArray[np.void]) -> Ints:
-    return np.concatenate([purchases["last"], purchases["previous"], purchases["first"]]).astype(np.int64)
+@compiled
+def _settle(  # noqa: C901 - a kernel, in one loop
+    known: NDArray[np.void], size: int, rows: Rows, days: Ints
+) -> int:
+    """Takes in one line after the other, refunds as day 0; over the bound the row bought longest ago gives way."""
+    for line in range(len(rows)):
+        row, day, sign = rows[line], days[line], 1 if days[line] > 0 else -1
+        place = np.searchsorted(known["row"][:size], row)
+        if place == size or known[place]["row"] != row:
+            for index in range(size, place, -1):
+                known[index] = known[index - 1]
+            size += 1
+            known[place]["row"], known[place]["count"] = row, 0
+            known[place]["last"], known[place]["previous"], known[place]["first"] = 0, 0, 0
+        entry = known[place]
+        entry["count"] = min(max(entry["count"] + sign, -MOST_COUNTED), MOST_COUNTED)
+        if day > entry["last"]:
+            entry["previous"], entry["last"] = entry["last"], day
+        elif entry["previous"] < day < entry["last"]:
+            entry["previous"] = day
+        if day > 0 and (entry["first"] == 0 or day < entry["first"]):
+            entry["first"] = day
+        if size > PURCHASED:
+            oldest = 0
+            for index in range(1, size):
+                if _before(known[index], known[oldest]):
+                    oldest = index
+            for index in range(oldest, size - 1):
+                known[index] = known[index + 1]
+            size -= 1
+    return size
+
+
+@compiled
+def _before(one: np.void, other: np.void) -> bool:
+    if one["last"] != other["last"]:
+        return bool(one["last"] < other["last"])
+    if one["previous"] != other["previous"]:
+        return bool(one["previous"] < other["previous"])
+    return bool(one["row"] < other["row"])
 
 
 def settled(row: Rows, day: Ints, count: Ints) -> NDArray[np.void]:
@@ -146,5 +180,5 @@ def settled(row: Rows, day: Ints, count: Ints) -> NDArray[np.void]:
     merged["last"] = day[starts]
     merged["previous"] = np.maximum.reduceat(np.where(day < last, day, 0), starts)
     merged["first"] = np.where(first == NEVER, 0, first)
-    merged["count"] = np.clip(np.add.reduceat(count, starts), -32_000, 32_000)
+    merged["count"] = np.clip(np.add.reduceat(count, starts), -MOST_COUNTED, MOST_COUNTED)
     return merged
