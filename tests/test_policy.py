@@ -26,7 +26,7 @@ def test_the_version_is_that_of_the_text() -> None:
         ("[placements.home]\nquota = true", "placements.home.quota is True; expected a whole number from 0 to 1000"),
         ("[placements.home]\ndiversity = 2", "placements.home.diversity is 2; expected a number from 0 to 1"),
         ("[placements.home]\ndiversity = nan", "placements.home.diversity is nan; expected a number from 0 to 1"),
-        ('[placements.home]\npurchased = "no"', "placements.home.purchased is 'no'; expected \"show\" or \"hide\""),
+        ('[placements.home]\npurchased = "no"', 'placements.home.purchased is \'no\'; expected "show" or "hide"'),
         ("[placements]\nhome = 3", "policy: placements.home is 3; expected a table"),
         ("placements = [", "policy: not TOML"),
     ],

@@ -5,6 +5,10 @@
 Requests are those of `load.py`, for keys that the shop's state holds; nothing is logged.
 """
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as every command does; two threads wait for each other
+
 import argparse
 import json
 import time

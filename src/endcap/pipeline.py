@@ -111,10 +111,12 @@ def _witness(snapshot: Snapshot, moment: Moment) -> slate.Witness:
 
 def _evidence(found: Candidates, snapshot: Snapshot, places: Ints) -> Evidence:
     """Votes and features of what is shown, and of a seeded sample of the rest."""
-    rest = np.setdiff1d(np.arange(len(found.pool)), places)
+    unshown = np.ones(len(found.pool), np.bool_)
+    unshown[places] = False
+    rest = np.flatnonzero(unshown)
     generator = np.random.Generator(np.random.Philox(found.request.seed))
-    sample = generator.choice(rest, min(UNSHOWN_SAMPLE, len(rest)), replace=False)
-    logged = np.concatenate([places, sample])
+    sample = generator.choice(len(rest), min(UNSHOWN_SAMPLE, len(rest)), replace=False, shuffle=False)
+    logged = np.concatenate([places, rest[sample]])
     return Evidence(
         rows=found.pool.rows[logged],
         sources=found.pool.sources,

@@ -89,8 +89,9 @@ class ItemFacts:
         unknown = np.full(len(rows), np.nan, np.float32)
         if last + 1 < 0 or last + 11 > len(weekly):
             return unknown, unknown
-        following = weekly[last + 1 : last + 11][:, np.where(known, rows, 0)].astype(np.float32)
-        return np.where(known, following[:4].sum(0), np.nan), np.where(known, following.sum(0), np.nan)
+        following = np.take(weekly[last + 1 : last + 11], np.where(known, rows, 0), axis=1)
+        soon, season = following[:4].sum(axis=0, dtype=np.float32), following.sum(axis=0, dtype=np.float32)
+        return np.where(known, soon, np.nan), np.where(known, season, np.nan)
 
 
 def looked_up(column: Floats, rows: Rows) -> Floats:
@@ -98,6 +99,8 @@ def looked_up(column: Floats, rows: Rows) -> Floats:
     if not len(column):
         return np.full(len(rows), np.nan, np.float32)
     known = rows < len(column)
+    if known.all():
+        return column[rows]
     return np.where(known, column[np.where(known, rows, 0)], np.float32(np.nan))
 
 

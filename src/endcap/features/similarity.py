@@ -36,11 +36,11 @@ class Similarity:
             columns[0] = centre @ mine.T / max(float(np.sqrt(centre @ centre)), 1e-9)
             columns[1] = cosines[0]
             columns[2] = cosines.max(axis=0)
-            columns[:, ~mine.any(axis=1)] = np.nan
+            columns[:, np.einsum("ij,ij->i", mine, mine) == 0] = np.nan
         return columns
 
     def _vectors(self, rows: Rows) -> Floats:
         inside = rows < len(self.vectors)
         if inside.all():
-            return self.vectors[rows]
+            return np.take(self.vectors, rows, axis=0)
         return np.where(inside[:, None], self.vectors[np.where(inside, rows, 0)], np.float32(0))

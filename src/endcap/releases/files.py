@@ -124,13 +124,16 @@ def _dismantled(part: Any, directory: Path, names: dict[int, str]) -> Any:
 
 
 def _rebuilt(tree: Any, directory: Path) -> Any:
-    """The inverse of `_dismantled`; sequences come back as tuples."""
+    """The inverse of `_dismantled`; sequences come back as tuples.
+
+    Arrays are plain views of the mapped files: indexing a `memmap` costs microseconds each time.
+    """
     if isinstance(tree, list):
         return tuple(_rebuilt(each, directory) for each in tree)
     if not isinstance(tree, dict):
         return tree
     if "array" in tree:
-        return np.load(directory / tree["array"], mmap_mode="r", allow_pickle=False)
+        return np.asarray(np.load(directory / tree["array"], mmap_mode="r", allow_pickle=False))
     if "mapping" in tree:
         return {key: _rebuilt(value, directory) for key, value in tree["mapping"].items()}
     if tree.get("part") not in PARTS:

@@ -12,7 +12,8 @@ from endcap.simulation.assortment import Draft, Leaf, compose, leaves
 
 CURRENCY = "EUR"
 NEW_SHARE = 0.18
-"""Share of the products that arrive within the last third of the period."""
+"""Share of the products that come with the last deliveries."""
+DELIVERIES = 5
 SOLD_OUT_SHARE = 0.03
 
 
@@ -78,12 +79,11 @@ def _variants(leaf: Leaf, rng: Generator) -> list[tuple[str, str]]:
 
 
 def _added(period: Period, rng: Generator) -> datetime:
-    """New products come in the last third of the period, on a workday's morning; the others were there before it."""
+    """New products come in weekly deliveries, the last one on the last day; the others were there before the period."""
     if rng.random() < NEW_SHARE:
-        moment = period.end - timedelta(days=float(rng.uniform(1, period.days / 3)))
+        moment = period.end - timedelta(days=1 + 7 * int(rng.integers(DELIVERIES)))
     else:
         moment = period.start - timedelta(days=1 + float(rng.exponential(300)))
-    moment -= timedelta(days=max(0, moment.weekday() - 4))
     return moment.replace(hour=8, minute=int(rng.integers(60)), second=0, microsecond=0)
 
 

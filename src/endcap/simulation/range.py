@@ -18,6 +18,8 @@ from endcap.simulation.assortment import Leaf, leaves, words_of
 STYLES: Final = 8
 """Dimensions of what people see in a product and no text tells."""
 NEW_DAYS: Final = 10
+SHARED: Final = 8
+"""A word that fewer products have in their titles is a name; it does not make them alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Variant:
 class Range:
     """All products, in the order of the feed; arrays have one entry (or row) a product.
 
-    `words` float32 [products, vocabulary], rows of unit length, rare words weigh more; `style` float32 [products,
+    `words` float32 [products, vocabulary], rows of unit length (or 0); `style` float32 [products,
     STYLES]; `level` the logarithm of the price against its leaf, standardised; `added` ms UTC.
     `device` numbers what the product is or is made for, -1 where it has to do with none; `accessory`: made for one.
     """
@@ -118,5 +120,5 @@ def _words(first: pl.DataFrame) -> Floats:
     incidence = np.zeros((len(titles), len(vocabulary)), np.float32)
     for row, title in enumerate(titles):
         incidence[row, [vocabulary[word] for word in title]] = 1
-    weighed = incidence * np.log(len(titles) / incidence.sum(axis=0))
-    return np.asarray(weighed / np.linalg.norm(weighed, axis=1, keepdims=True), np.float32)
+    telling = incidence[:, incidence.sum(axis=0) >= SHARED]
+    return np.asarray(telling / np.maximum(np.linalg.norm(telling, axis=1, keepdims=True), 1), np.float32)

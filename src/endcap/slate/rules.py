@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from endcap.domain.arrays import Bools, Rows
+from endcap.domain.arrays import NO_ROWS, Bools, Rows
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Dropped, Request
@@ -20,17 +20,19 @@ def _unavailable(placement: Placement, request: Request, moment: Moment, rows: R
 
 
 def _excluded(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return np.isin(rows, moment.shelf.group[request.exclude])
+    return _among(rows, moment.shelf.group[request.exclude])
 
 
 def _anchor(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return np.isin(rows, moment.shelf.group[request.anchors])
+    return _among(rows, moment.shelf.group[request.anchors])
 
 
 def _purchased(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    if placement.purchased == "show":
-        return np.zeros(len(rows), np.bool_)
-    return np.isin(rows, moment.purchases["row"])
+    return _among(rows, moment.purchases["row"] if placement.purchased == "hide" else NO_ROWS)
+
+
+def _among(rows: Rows, listed: Rows) -> Bools:
+    return np.isin(rows, listed) if len(listed) else np.zeros(len(rows), np.bool_)
 
 
 RULES: Final[tuple[tuple[str, Rule], ...]] = (

@@ -1,5 +1,6 @@
 """All sources and features of a snapshot, fitted on one history up to one instant."""
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ from endcap.training.sessions import fit_sessions
 from endcap.training.vectors import fit_embeddings, fit_factors, nearest
 
 NEIGHBOURS: Final = 40
+SESSIONS_PER_ROW: Final = 300
+SESSION_TRAIL: Final = 20
 RARE: Final = 10
 _LEAST_COSINE: Final = 0.15
 
@@ -67,8 +70,8 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         *(_near(name, space, everything, profile) for name, space in vectors.items()),
         _near("content_rare", content, rare, profile),
         SessionNeighbours(
-            "sessions", fit_sessions(history, rows, 500, profile.longest_session), profile.near,
-            profile.session_neighbours, 0.5, 0.5,
+            "sessions", fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session),
+            replace(profile.near, most=min(profile.near.most, SESSION_TRAIL)), profile.session_neighbours, 0.5, 0.5,
         ),
     ]  # fmt: skip
     known = tuple(source for source in sources if not _empty(source))
