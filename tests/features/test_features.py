@@ -13,10 +13,11 @@ from endcap.state import NEWCOMER, Moment, Shelf, observe
 from endcap.training import Case
 
 FAMILIES = range(9)
+Seen = tuple[Request, Moment, Pool]
 
 
 @pytest.fixture(scope="module")
-def seen(snapshot: Snapshot, states: list[Case]) -> list[tuple[Request, Moment, Pool]]:
+def seen(snapshot: Snapshot, states: list[Case]) -> list[Seen]:
     found = []
     for case in states[-30:]:
         moment = observe(case.request, case.state.shopper, case.state.shelf)
@@ -30,7 +31,9 @@ def family(snapshot: Snapshot, number: int) -> Feature:
 
 
 @pytest.mark.parametrize("number", FAMILIES)
-def test_columns_have_the_promised_shape_and_are_never_infinite(number: int, snapshot: Snapshot, seen: list) -> None:
+def test_columns_have_the_promised_shape_and_are_never_infinite(
+    number: int, snapshot: Snapshot, seen: list[Seen]
+) -> None:
     for request, moment, pool in seen:
         columns = family(snapshot, number).columns(request, moment, pool)
         assert columns.dtype == np.float32
@@ -39,7 +42,7 @@ def test_columns_have_the_promised_shape_and_are_never_infinite(number: int, sna
 
 
 @pytest.mark.parametrize("number", FAMILIES)
-def test_no_column_is_unknown_for_everyone(number: int, snapshot: Snapshot, seen: list) -> None:
+def test_no_column_is_unknown_for_everyone(number: int, snapshot: Snapshot, seen: list[Seen]) -> None:
     without = {
         "own_days_before_last",
         "own_interval_days",
@@ -57,7 +60,7 @@ def test_no_column_is_unknown_for_everyone(number: int, snapshot: Snapshot, seen
 
 
 @pytest.mark.parametrize("number", FAMILIES)
-def test_a_permuted_pool_permutes_the_columns(number: int, snapshot: Snapshot, seen: list) -> None:
+def test_a_permuted_pool_permutes_the_columns(number: int, snapshot: Snapshot, seen: list[Seen]) -> None:
     for request, moment, pool in seen[:10]:
         order = np.random.Generator(np.random.Philox(1)).permutation(len(pool))
         turned = Pool(pool.rows[order], pool.sources, pool.votes[:, order], pool.ranks[:, order])
@@ -66,7 +69,7 @@ def test_a_permuted_pool_permutes_the_columns(number: int, snapshot: Snapshot, s
 
 
 @pytest.mark.parametrize("number", FAMILIES)
-def test_one_item_and_no_item_are_pools_too(number: int, snapshot: Snapshot, seen: list) -> None:
+def test_one_item_and_no_item_are_pools_too(number: int, snapshot: Snapshot, seen: list[Seen]) -> None:
     request, moment, pool = seen[0]
     whole = family(snapshot, number).columns(request, moment, pool)
     for size in (0, 1):
@@ -75,7 +78,7 @@ def test_one_item_and_no_item_are_pools_too(number: int, snapshot: Snapshot, see
 
 
 @pytest.mark.parametrize("number", FAMILIES)
-def test_equal_arguments_give_equal_bytes(number: int, snapshot: Snapshot, seen: list) -> None:
+def test_equal_arguments_give_equal_bytes(number: int, snapshot: Snapshot, seen: list[Seen]) -> None:
     first, second = (family(snapshot, number).columns(*seen[4]).tobytes() for _ in range(2))
     assert first == second
 

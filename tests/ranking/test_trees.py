@@ -1,6 +1,7 @@
 """The tree kernel: equal to the fitting library on data full of NaN; what cannot be scored is refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_every_border_is_asked_the_same_way(fitted: tuple[CatBoostClassifier, Tr
     ],
 )
 def test_trees_that_cannot_be_scored_are_refused(
-    fitted: tuple[CatBoostClassifier, Trees], change: dict, reason: str
+    fitted: tuple[CatBoostClassifier, Trees], change: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(SnapshotRejected, match=reason):
         replace(fitted[1], **change).checked()

@@ -19,7 +19,9 @@ def table(entries: dict[tuple[int, int], float], most: int = 1_000) -> Table:
 
 
 @given(ENTRIES, st.lists(st.tuples(st.integers(0, 9), st.integers(1, 8)), max_size=8))
-def test_a_look_up_sums_strength_times_weight(entries, asked) -> None:
+def test_a_look_up_sums_strength_times_weight(
+    entries: dict[tuple[int, int], float], asked: list[tuple[int, int]]
+) -> None:
     keys = np.array([key for key, _ in asked], np.int32)
     strengths = np.array([strength for _, strength in asked], np.float32)
     expected: dict[int, float] = {}
@@ -33,7 +35,7 @@ def test_a_look_up_sums_strength_times_weight(entries, asked) -> None:
 
 
 @given(ENTRIES, st.integers(1, 5))
-def test_a_table_keeps_the_largest_weights_of_a_key(entries, most) -> None:
+def test_a_table_keeps_the_largest_weights_of_a_key(entries: dict[tuple[int, int], float], most: int) -> None:
     found = table(entries, most)
     for key in range(7):
         ranked = sorted(((-weight, row) for (owner, row), weight in entries.items() if owner == key))[:most]
@@ -52,8 +54,8 @@ def test_a_pool_keeps_votes_of_members_beyond_a_sources_quota() -> None:
     ]
     pool = merged(("a", "b"), proposals, np.array([1, 1]))
     assert pool.rows.tolist() == [1, 3]
-    assert np.array_equal(pool.votes, [[3, 1], [np.nan, 9]], equal_nan=True)
-    assert np.array_equal(pool.ranks, [[0, 2], [np.nan, 0]], equal_nan=True)
+    assert np.array_equal(pool.votes, np.array([[3, 1], [np.nan, 9]]), equal_nan=True)
+    assert np.array_equal(pool.ranks, np.array([[0, 2], [np.nan, 0]]), equal_nan=True)
 
 
 def test_no_proposals_make_an_empty_pool() -> None:

@@ -130,5 +130,7 @@ NO = float("nan")
         ([NO, NO, 2, NO], {}, Reason("picked")),
     ],
 )
-def test_reasons_are_true_and_the_nearest_comes_first(ranks: list[float], witness: dict, expected: Reason) -> None:
+def test_reasons_are_true_and_the_nearest_comes_first(
+    ranks: list[float], witness: dict[str, int], expected: Reason
+) -> None:
     assert reason(ranks, witness) == expected

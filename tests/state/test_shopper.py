@@ -1,5 +1,7 @@
 """The shopper: a fold that does not depend on the order of arrival, and stays small."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,9 @@ def events(lines: list[tuple[int, int, Kind, int]]) -> Events:
 
 
 @given(LINES, st.randoms(use_true_random=False), st.integers(1, 9))
-def test_any_order_and_any_batches_give_the_same_bytes(lines, random, size) -> None:
+def test_any_order_and_any_batches_give_the_same_bytes(
+    lines: list[tuple[int, int, Kind, int]], random: Random, size: int
+) -> None:
     at_once = fold(NEWCOMER, events(lines), offset=9, region="DE")
     random.shuffle(lines)
     shopper = NEWCOMER
@@ -36,7 +40,7 @@ def test_any_order_and_any_batches_give_the_same_bytes(lines, random, size) -> N
 
 
 @given(LINES)
-def test_unpacking_gives_back_what_was_packed(lines) -> None:
+def test_unpacking_gives_back_what_was_packed(lines: list[tuple[int, int, Kind, int]]) -> None:
     shopper = fold(NEWCOMER, events(lines), offset=7, region="Österreich")
     assert Shopper.unpacked(shopper.packed()).packed() == shopper.packed()
 
