@@ -11,9 +11,8 @@ from endcap.domain.money import major_units
 from endcap.simulation.assortment import Draft, Leaf, compose, leaves
 
 CURRENCY = "EUR"
-NEW_SHARE = 0.18
-"""Share of the products that come with the last deliveries."""
-DELIVERIES = 5
+NEW_SHARE = 0.22
+"""Share of the products that arrive within the last third of the period."""
 SOLD_OUT_SHARE = 0.03
 
 
@@ -79,9 +78,9 @@ def _variants(leaf: Leaf, rng: Generator) -> list[tuple[str, str]]:
 
 
 def _added(period: Period, rng: Generator) -> datetime:
-    """New products come in weekly deliveries, the last one on the last day; the others were there before the period."""
+    """New products come day by day within the last third of the period; the others were there before it."""
     if rng.random() < NEW_SHARE:
-        moment = period.end - timedelta(days=1 + 7 * int(rng.integers(DELIVERIES)))
+        moment = period.end - timedelta(days=int(rng.integers(1, period.days // 3)))
     else:
         moment = period.start - timedelta(days=1 + float(rng.exponential(300)))
     return moment.replace(hour=8, minute=int(rng.integers(60)), second=0, microsecond=0)

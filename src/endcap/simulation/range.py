@@ -17,7 +17,7 @@ from endcap.simulation.assortment import Leaf, leaves, words_of
 
 STYLES: Final = 8
 """Dimensions of what people see in a product and no text tells."""
-NEW_DAYS: Final = 10
+NEW_DAYS: Final = 14
 SHARED: Final = 8
 """A word that fewer products have in their titles is a name; it does not make them alike."""
 

@@ -11,7 +11,7 @@ import polars as pl
 from endcap.simulation.catalog import Period, catalog
 from endcap.simulation.sessions import events
 
-ITEMS = 5000
+ITEMS = 3000
 SHOPPERS = 3200
 
 

@@ -151,7 +151,7 @@ class Visit:
     def _odds(self, products: Ints, intent: Intent) -> Floats:
         age = (self.clock - self.stock.added[products]) / DAY
         liking = self.shopper.liking[products] * (0.15 if intent == "gift" else 1)
-        return np.asarray(self.stock.appeal[products] + liking + 2.5 * (age < NEW_DAYS), np.float32)
+        return np.asarray(self.stock.appeal[products] + liking + 2.3 * (age < NEW_DAYS), np.float32)
 
     def _look(self, product: int) -> Variant:
         variant = self._variant(product)
