@@ -21,28 +21,28 @@ DEFAULT_POLICY: Final = """\
 # diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
 
 [placements.home]
-quota = 90
+quota = 70
 purchased = "show"
 most_per_brand = 0
 most_per_category = 6
 diversity = 0.05
 
 [placements.home.quotas]
-personal = 250
+personal = 200
 
 [placements.discovery]
-quota = 90
+quota = 70
 purchased = "hide"
 most_per_category = 4
 diversity = 0.15
 
 [placements.product]
-quota = 90
+quota = 70
 purchased = "show"
 diversity = 0.05
 
 [placements.cart]
-quota = 90
+quota = 70
 purchased = "show"
 most_per_category = 4
 diversity = 0.1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.arrays import Floats, Rows, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
 from endcap.state import Memory, Moment
@@ -50,11 +50,19 @@ def _log(prices: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.log(np.where(prices > 0, prices, np.nan))
 
 
+@compiled
 def _share(codes: Rows, touched: Rows, weights: Floats) -> Floats:
     """Share of `weights` on rows with the same code; NaN for code 0 and where nothing touched has a code."""
-    known = touched > 0
-    total = weights[known].sum()
+    shares, total = np.full(len(codes), np.nan, np.float32), np.float32(0)
+    for place in range(len(touched)):
+        if touched[place] > 0:
+            total += weights[place]
     if total == 0:
-        return np.full(len(codes), np.nan, np.float32)
-    same = codes[:, None] == touched[known][None, :]
-    return np.where(codes > 0, (same @ weights[known]) / total, np.nan).astype(np.float32)
+        return shares
+    for index in range(len(codes)):
+        if codes[index] > 0:
+            same = np.float32(0)
+            for place in range(len(touched)):
+                same += weights[place] if touched[place] == codes[index] else np.float32(0)
+            shares[index] = same / total
+    return shares

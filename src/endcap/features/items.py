@@ -14,6 +14,8 @@ from endcap.state import NEVER, TREND_DAYS, Moment
 
 YEAR_DAYS: Final = 365
 WEEK: Final = 7 * DAY
+SEASON_WEEKS: Final = 10
+SOON_WEEKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,87 +38,79 @@ class ItemStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """Popularity at training, live trend from the shelf, the same weeks of last year, age, price."""
+    """Popularity at training, live trend from the shelf, the same weeks of last year, age, price.
+
+    Counts are raw: trees split a count and its logarithm alike.
+    """
 
     statistics: ItemStatistics
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Counts as logarithms, so that trees of any library split them alike."""
+        """NaN where nothing is known; `live_rise` is never unknown."""
         return (
-            "log_recent30", "log_recent90", "log_total", "log_buyers", "again", "rising",
+            "recent30", "recent90", "total", "buyers", "again", "rising",
             "season_4_weeks", "season_10_weeks", "season_rise",
             "live_1_day", "live_7_days", "live_28_days", "live_rise",
-            "age_days", "log_price", "on_sale",
+            "age_days", "price", "on_sale",
         )  # fmt: skip
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """Rows beyond the snapshot have NaN statistics and live trends."""
-        statistics, shelf, rows = self.statistics, moment.shelf, pool.rows
-        at = request.at
-        recent30, recent90, total, buyers, again = (
-            looked_up(column, rows)
-            for column in (
-                statistics.recent30,
-                statistics.recent90,
-                statistics.total,
-                statistics.buyers,
-                statistics.again,
-            )
-        )
-        soon, season = self._season(rows, at)
-        live = _live(shelf.daily, shelf.day, rows, at // DAY)
-        price = shelf.prices(rows, at)
-        born = shelf.born[rows]
-        age = np.where(born == NEVER, np.nan, (at - born) / DAY)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.stack(
-                [
-                    np.log1p(recent30), np.log1p(recent90), np.log1p(total), np.log1p(buyers), again,
-                    (recent30 + 1) / (recent90 / 3 + 1),
-                    np.log1p(soon), np.log1p(season), (soon + 1) / (season / 2.5 + 1),
-                    *np.log1p(live), (live[1] + 1) / (live[2] / 4 + 1),
-                    np.maximum(age, 0), np.where(price > 0, np.log(price), np.nan), (price < shelf.price[rows]) * 1.0,
-                ],
-                dtype=np.float32,
-            )  # fmt: skip
+        learned, shelf, rows = self.statistics, moment.shelf, pool.rows
+        columns = np.full((len(self.names), len(rows)), np.nan, np.float32)
+        counts = (learned.recent30, learned.recent90, learned.total, learned.buyers, learned.again)
+        _learned(columns, rows, *counts, *self._season(request.at))
+        _live(columns, rows, shelf.daily, shelf.day, request.at // DAY)
+        price, born = shelf.prices(rows, request.at), shelf.born[rows]
+        columns[13] = np.where(born == NEVER, np.nan, np.maximum(request.at - born, 0) / DAY)
+        columns[14] = np.where(price > 0, price, np.nan)
+        columns[15] = price < shelf.price[rows]
+        return columns
 
-    def _season(self, rows: Rows, at: int) -> tuple[Floats, Floats]:
-        """Interactions in the 4 and 10 weeks that followed this day a year ago; NaN where history is shorter."""
+    def _season(self, at: int) -> tuple[NDArray[np.uint16], int]:
+        """The weeks, and the one a year before `at` (the next ten are asked for); -1 where history is shorter."""
         weekly = self.statistics.weekly
-        last = len(weekly) - 1 - (self.statistics.at - (at - YEAR_DAYS * DAY)) // WEEK
-        known = rows < weekly.shape[1]
-        unknown = np.full(len(rows), np.nan, np.float32)
-        if last + 1 < 0 or last + 11 > len(weekly):
-            return unknown, unknown
-        following = np.take(weekly[last + 1 : last + 11], np.where(known, rows, 0), axis=1)
-        soon, season = following[:4].sum(axis=0, dtype=np.float32), following.sum(axis=0, dtype=np.float32)
-        return np.where(known, soon, np.nan), np.where(known, season, np.nan)
-
-
-def looked_up(column: Floats, rows: Rows) -> Floats:
-    """float32 [n] `column[rows]`, NaN beyond its end."""
-    if not len(column):
-        return np.full(len(rows), np.nan, np.float32)
-    known = rows < len(column)
-    if known.all():
-        return column[rows]
-    return np.where(known, column[np.where(known, rows, 0)], np.float32(np.nan))
+        first = len(weekly) - (self.statistics.at - (at - YEAR_DAYS * DAY)) // WEEK
+        return weekly, first if 0 <= first <= len(weekly) - SEASON_WEEKS else -1
 
 
 @compiled
-def _live(daily: NDArray[np.int32], day: int, rows: Rows, today: int) -> NDArray[np.float64]:
-    sums = np.zeros((3, len(rows)), np.float64)
+def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
+    columns: Floats, rows: Rows, recent30: Floats, recent90: Floats, total: Floats, buyers: Floats, again: Floats,
+    weekly: NDArray[np.uint16], first: int,
+) -> None:  # fmt: skip
+    for place in range(len(rows)):
+        row = rows[place]
+        if row >= len(total):
+            continue
+        columns[0, place], columns[1, place], columns[2, place] = recent30[row], recent90[row], total[row]
+        columns[3, place], columns[4, place] = buyers[row], again[row]
+        columns[5, place] = (recent30[row] + 1) / (recent90[row] / 3 + 1)
+        if first >= 0:
+            soon, season = 0, 0
+            for week in range(SEASON_WEEKS):
+                season += weekly[first + week, row]
+                if week < SOON_WEEKS:
+                    soon += weekly[first + week, row]
+            columns[6, place], columns[7, place] = soon, season
+            columns[8, place] = (soon + 1) / (season * SOON_WEEKS / SEASON_WEEKS + 1)
+
+
+@compiled
+def _live(columns: Floats, rows: Rows, daily: NDArray[np.int32], day: int, today: int) -> None:
+    columns[9:12] = 0
     for back in range(28):
         passed = today - back
         if passed > day or passed <= day - TREND_DAYS or passed < 0:
             continue
-        column = daily[passed % TREND_DAYS]
-        for index in range(len(rows)):
-            count = column[rows[index]]
-            sums[2, index] += count
+        counts = daily[passed % TREND_DAYS]
+        for place in range(len(rows)):
+            count = counts[rows[place]]
+            columns[11, place] += count
             if back < 7:
-                sums[1, index] += count
+                columns[10, place] += count
             if back < 1:
-                sums[0, index] += count
-    return sums
+                columns[9, place] += count
+    for place in range(len(rows)):
+        columns[12, place] = (columns[10, place] + 1) / (columns[11, place] / 4 + 1)

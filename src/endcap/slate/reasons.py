@@ -37,12 +37,13 @@ def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, witness: Witnes
 
     A past purchase comes first; then the source with a witness that ranks the item highest; then the highest at all.
     """
-    return [_reason(sources, ranks[:, column], int(row), witness) for column, row in enumerate(rows)]
+    order = np.argsort(ranks, axis=0, kind="stable").T.tolist()
+    voting = np.count_nonzero(~np.isnan(ranks), axis=0).tolist()
+    voters = ([sources[index] for index in best[:count]] for best, count in zip(order, voting, strict=True))
+    return [_reason(names, row, witness) for names, row in zip(voters, rows.tolist(), strict=True)]
 
 
-def _reason(sources: tuple[str, ...], ranks: Floats, row: int, witness: Witness) -> Reason:
-    voting = sorted(np.flatnonzero(~np.isnan(ranks)).tolist(), key=lambda index: (ranks[index], index))
-    names = [sources[index] for index in voting]
+def _reason(names: list[str], row: int, witness: Witness) -> Reason:
     if "personal" in names:
         return Reason(CODES["personal"])
     for name in names:

@@ -29,8 +29,8 @@ from endcap.training.sessions import fit_sessions
 from endcap.training.vectors import fit_embeddings, fit_factors, nearest
 
 NEIGHBOURS: Final = 40
-SESSIONS_PER_ROW: Final = 300
-SESSION_TRAIL: Final = 20
+SESSIONS_PER_ROW: Final = 200
+SHORT_TRAIL: Final = 16
 RARE: Final = 10
 _LEAST_COSINE: Final = 0.15
 
@@ -60,6 +60,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
     content = _content(shop)
     everything = np.arange(rows, dtype=np.int32)
+    short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
     rare = everything[(facts.total < RARE) & shop.shelf.available[:rows]]
     vectors = {"factors": factors, "vectors": embeddings, "content": content}
     sources: list[Source] = [
@@ -71,7 +72,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         _near("content_rare", content, rare, profile),
         SessionNeighbours(
             "sessions", fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session),
-            replace(profile.near, most=min(profile.near.most, SESSION_TRAIL)), profile.session_neighbours, 0.5, 0.5,
+            short, profile.session_neighbours, 0.5, 0.5,
         ),
     ]  # fmt: skip
     known = tuple(source for source in sources if not _empty(source))
@@ -81,7 +82,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         OwnPurchases(),
         Touches(),
         Affinity(profile.wide),
-        *(Similarity(name, space, profile.near) for name, space in vectors.items() if space.any()),
+        *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.shape == "sessions"),
     ]
     return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings)
