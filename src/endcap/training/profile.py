@@ -83,9 +83,9 @@ SESSIONS: Final = Profile(
     longest_session=60,
     windows=(10,),
     most_cases=15_000,
-    negatives=60,
-    trees=300,
-    learning_rate=0.08,
+    negatives=30,
+    trees=200,
+    learning_rate=0.12,
 )  # fmt: skip
 
 
