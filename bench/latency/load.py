@@ -47,8 +47,11 @@ class Connections:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Status and body of the answer; a kept connection that the server has closed meanwhile is replaced."""
         reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._address)
+        if reader.at_eof():
+            writer.close()
+            return await self.post(path, body)
         head = f"POST {path} HTTP/1.1\r\nHost: {self._address[0]}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         headers = await reader.readuntil(b"\r\n\r\n")

@@ -32,8 +32,9 @@ class Affinity:
         priced = ~np.isnan(own)
         centre, spread = np.nan, np.nan
         if priced.any():
-            centre = np.average(own[priced], weights=weights[priced])
-            spread = np.sqrt(np.average((own[priced] - centre) ** 2, weights=weights[priced])) + 0.25
+            share = weights[priced] / weights[priced].sum()
+            centre = share @ own[priced]
+            spread = np.sqrt(share @ (own[priced] - centre) ** 2) + 0.25
         return np.stack(
             [
                 _share(category, shelf.category[rows], weights),
