@@ -75,7 +75,8 @@ def arrange(ranking: Ranking, snapshot: Snapshot, policy: Policy) -> Decision:
     arranged = slate.arranged(ranking.rows, ranking.scores, shelf, placement, request.k, snapshot.alike)
     places = ranking.order[arranged.chosen]
     groups = ranking.rows[arranged.chosen]
-    reasons = slate.reasons(found.pool.sources, found.pool.ranks[:, places], groups, _witness(snapshot, found.moment))
+    ranks, seen = found.pool.ranks[:, places], found.moment.trail.rows
+    reasons = slate.reasons(found.pool.sources, ranks, groups, seen, _witness(snapshot, found.moment))
     shown = tuple(
         Shown(slate.variant(found.moment, int(group)), float(ranking.scores[index]), position, 1.0, reason)
         for position, (group, index, reason) in enumerate(zip(groups, arranged.chosen, reasons, strict=True), 1)

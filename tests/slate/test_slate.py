@@ -111,10 +111,10 @@ def test_the_variant_shown_is_the_one_touched_last_if_it_sells(shelf: Shelf) -> 
     assert slate.variant(moment(shelf), 5) == 5
 
 
-def reason(ranks: list[float], witness: dict[str, int]) -> Reason:
+def reason(ranks: list[float], witness: dict[str, int], *seen: int) -> Reason:
     sources = ("popularity", "personal", "cooccurrence", "content")
     column = np.array(ranks, np.float32)[:, None]
-    return slate.reasons(sources, column, rows(7), lambda source, _: witness.get(source, -1))[0]
+    return slate.reasons(sources, column, rows(7), rows(*seen), lambda source, _: witness.get(source, -1))[0]
 
 
 NO = float("nan")
@@ -134,3 +134,9 @@ def test_reasons_are_true_and_the_nearest_comes_first(
     ranks: list[float], witness: dict[str, int], expected: Reason
 ) -> None:
     assert reason(ranks, witness) == expected
+
+
+def test_what_the_shopper_looked_at_is_said_to_be_that_unless_it_was_bought() -> None:
+    assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 7) == Reason("seen_before")
+    assert reason([NO, 3, 2, 4], {"cooccurrence": 3}, 7) == Reason("bought_before")
+    assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 8) == Reason("chosen_together", 3)

@@ -40,6 +40,7 @@ _WITH_ANCHOR: Final = {
 }
 _ALONE: Final = {
     "bought_before": "Bought before",
+    "seen_before": "Looked at lately",
     "like_minded": "Chosen by shoppers with a like taste",
     "popular_in_category": "Popular in a category looked at lately",
     "popular_in_region": "Popular in the region",

@@ -11,8 +11,11 @@ from endcap.domain.requests import Reason
 FEWEST_PEOPLE: Final = 3
 """A reason that tells what other people did needs at least so many of them."""
 
+BOUGHT: Final = "personal"
+SEEN: Final = "seen_before"
+
 CODES: Final = {
-    "personal": "bought_before",
+    BOUGHT: "bought_before",
     "cooccurrence": "chosen_together",
     "transitions": "chosen_next",
     "sessions": "like_minded",
@@ -32,20 +35,25 @@ Witness = Callable[[str, int], int]
 """The row of the trail that speaks for an item in a source's name, -1 where none may be named."""
 
 
-def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, witness: Witness) -> list[Reason]:
+def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, seen: Rows, witness: Witness) -> list[Reason]:
     """One reason for each of `rows`, whose ranks by source are the columns of `ranks` float32 [s, n].
 
-    A past purchase comes first; then the source with a witness that ranks the item highest; then the highest at all.
+    A past purchase comes first, then that the item is among those `seen`; then the source with a witness that ranks it
+    highest; then the highest at all.
     """
     order = np.argsort(ranks, axis=0, kind="stable").T.tolist()
     voting = np.count_nonzero(~np.isnan(ranks), axis=0).tolist()
     voters = ([sources[index] for index in best[:count]] for best, count in zip(order, voting, strict=True))
-    return [_reason(names, row, witness) for names, row in zip(voters, rows.tolist(), strict=True)]
+    before = set(seen.tolist())
+    return [
+        Reason(SEEN) if row in before and BOUGHT not in names else _reason(names, row, witness)
+        for names, row in zip(voters, rows.tolist(), strict=True)
+    ]
 
 
 def _reason(names: list[str], row: int, witness: Witness) -> Reason:
-    if "personal" in names:
-        return Reason(CODES["personal"])
+    if BOUGHT in names:
+        return Reason(CODES[BOUGHT])
     for name in names:
         anchor = witness(name, row)
         if anchor >= 0:
