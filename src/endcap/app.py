@@ -203,6 +203,7 @@ def import_events(shop: Shop, file: Path, mapping: Path, report: ingest.Report) 
 def corpus(shop: Shop) -> "Corpus":
     """All that training reads, up to the log's end; also while a server holds the log and folds it later."""
     import pyarrow as pa
+    import pyarrow.compute
 
     from endcap.backends.db import Recorded
     from endcap.backends.encoder.lexical import fit_lexical
@@ -215,7 +216,8 @@ def corpus(shop: Shop) -> "Corpus":
         end, known, in_lake = log.end("events"), log.committed(CATALOG), log.committed(LAKE)
         keys = catalog.keys()
         changes = [recorded for recorded in catalog.changes() if recorded.offset <= known]
-        lines = [shop.tables().interactions(Window())]
+        in_files = shop.tables().interactions(Window())
+        lines = [in_files.filter(pa.compute.less_equal(in_files["offset"], in_lake))]
         for records in batches(log, min(known, in_lake)):
             tail = [record for record in records if record.offset <= end]
             nouns = [(at, unpack(entry.kind, entry.version, entry.body)) for at, entry in tail if at > known]

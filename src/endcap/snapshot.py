@@ -1,7 +1,7 @@
 """What was learned: one immutable version of sources, features and ranker, keyed by items and never by a person."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from endcap.domain.arrays import Floats
@@ -33,7 +33,6 @@ class Snapshot:
     ranker: Ranker
     blend: Blend
     alike: Floats
-    metrics: Mapping[str, float]
 
     def checked(self) -> "Snapshot":
         """This snapshot, if its parts fit. Raises SnapshotRejected where a schema differs from what is computed."""

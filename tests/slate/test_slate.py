@@ -140,3 +140,13 @@ def test_what_the_shopper_looked_at_is_said_to_be_that_unless_it_was_bought() ->
     assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 7) == Reason("seen_before")
     assert reason([NO, 3, 2, 4], {"cooccurrence": 3}, 7) == Reason("bought_before")
     assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 8) == Reason("chosen_together", 3)
+
+
+def test_a_cap_does_not_leave_a_slate_short_while_others_lie_far_below() -> None:
+    found = Shelf()
+    for row in range(400):
+        found.apply(Change(row, 1, listed=True, category=("Shop", "crowded" if row < 390 else f"aisle {row}")))
+    ranked, scores = np.arange(400, dtype=np.int32), np.linspace(1, 0, 400, dtype=np.float32)
+    capped = Placement("home", most_per_category=2)
+    chosen = slate.arranged(ranked, scores, found, capped, 5, np.empty((0, 2), np.float32)).chosen
+    assert chosen.tolist() == [0, 1, 390, 391, 392]

@@ -85,3 +85,11 @@ def test_memory_fades_by_step_and_by_day() -> None:
     rows, weights = observe(request(), known, shelf()).trail.strengths(Memory(0.5, 10, 5))
     assert rows.tolist() == [2, 1]
     assert weights.tolist() == [1.0, 0.25]
+
+
+def test_an_event_that_was_posted_and_is_sent_along_as_well_counts_once() -> None:
+    known = shopper((5 * MINUTE, 1, Kind.VIEW))
+    sent = events((5 * MINUTE, 1, Kind.VIEW), (MINUTE, 2, Kind.VIEW))
+    moment = observe(request(session=sent), known, shelf())
+    assert moment.recent.row.tolist() == [1, 2]
+    assert moment.lines == 2

@@ -73,3 +73,16 @@ def test_growing_keeps_what_was_known() -> None:
     shelf.apply(Change(5_000, 1, listed=True, price=9))
     assert shelf.prices(np.array([0, 5_000], np.int32), 2).tolist() == [7, 9]
     assert shelf.group[[0, 4_999]].tolist() == [0, 4_999]
+
+
+def test_an_item_that_moves_to_another_group_leaves_the_one_it_was_in() -> None:
+    shelf = Shelf()
+    shelf.apply(Change(0, 1, group=5, listed=True))
+    shelf.apply(Change(1, 1, group=5, listed=True))
+    shelf.apply(Change(0, 2, group=6))
+    assert shelf.variants == {5: [1], 6: [0]}
+    shelf.apply(Change(1, 3, stock=0))
+    assert shelf.available[[5, 6]].tolist() == [False, True]
+    shelf.apply(Change(0, 4, group=0))
+    assert shelf.variants[6] == []
+    assert shelf.available[[0, 6]].tolist() == [True, False]

@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
 from endcap.errors import GateRefused
 from endcap.pipeline import rank
 from endcap.policy import Policy
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import Trees
-from endcap.training import Corpus, cases, train, train_layers
+from endcap.training import Corpus, Shop, cases, train, train_layers
+from endcap.training.history import read_history
 from shops import START, aisles
 
 
@@ -46,3 +50,25 @@ def test_a_shop_without_texts_has_no_content_source_and_names_the_layer_only_if_
     names = {source.name for source in snapshot.sources}
     assert not names & {"content", "content_rare", "category"}
     assert isinstance(snapshot.ranker, Trees)
+
+
+def test_a_shop_does_not_go_back_in_time(corpus: Corpus) -> None:
+    shop = Shop(corpus, read_history(corpus.interactions, corpus.groups()))
+    shop.advance(START + 10 * DAY)
+    with pytest.raises(ValueError, match="cannot go back"):
+        shop.advance(START + 9 * DAY)
+
+
+def test_order_lines_alone_can_be_replayed_event_by_event(policy: Policy) -> None:
+    orders = aisles(seed=4)
+    bought = orders.interactions.filter(pc.equal(orders.interactions["kind"], int(Kind.PURCHASE)))
+    layers = train_layers(replace(orders, interactions=bought), START + 35 * DAY, "time-split", lambda _: None).layers
+    assert layers[-1].name == "hybrid"
+
+
+def test_no_region_is_no_region(corpus: Corpus) -> None:
+    column = pa.array([""] * len(corpus.interactions)).dictionary_encode()
+    index = corpus.interactions.schema.get_field_index("region")
+    table = corpus.interactions.set_column(index, corpus.interactions.schema.field("region"), column)
+    snapshot = train(replace(corpus, interactions=table), None, lambda _: None)
+    assert "region" not in {source.name for source in snapshot.sources}

@@ -49,7 +49,7 @@ def replaced_after(corpus: Corpus, instant: int, seed: int) -> Corpus:
 
 
 def examples(corpus: Corpus, snapshot: Snapshot, policy: Policy, shop: type[Shop], protocol: str) -> Examples:
-    history = read_history(corpus.interactions, corpus.groups)
+    history = read_history(corpus.interactions, corpus.groups())
     if protocol == "time-split":
         replayed = next_items(history, shop(corpus, history), WINDOW, None)
     else:
@@ -80,7 +80,7 @@ def test_a_planted_leak_changes_examples(corpus: Corpus, snapshot: Snapshot, pol
 
 
 def lists(corpus: Corpus, snapshot: Snapshot, policy: Policy, shop: type[Shop]) -> dict[str, bytes]:
-    history = read_history(corpus.interactions, corpus.groups)
+    history = read_history(corpus.interactions, corpus.groups())
     ranked = {}
     for case in next_baskets(history, shop(corpus, history), SPLIT):
         ranking = rank(case.request, case.state, snapshot, policy)

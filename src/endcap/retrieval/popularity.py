@@ -36,7 +36,7 @@ class RegionPopularity:
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """The list of the request's region, else of the shopper's latest one."""
-        if moment.region not in self.regions:
+        if not moment.region or moment.region not in self.regions:
             return self.table.look_up(_EVERYWHERE[:0], _ONE[:0], limit)
         return self.table.look_up(np.array([self.regions.index(moment.region)], np.int32), _ONE, limit)
 

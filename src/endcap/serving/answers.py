@@ -34,14 +34,13 @@ from endcap.state import Shelf
 _WITH_ANCHOR: Final = {
     "chosen_together": "Often chosen together with {anchor}",
     "chosen_next": "Often chosen after {anchor}",
-    "like_minded": "Chosen by shoppers who liked {anchor}",
+    "goes_with": "Goes with {anchor}",
     "similar": "Similar to {anchor}",
-    "popular_in_category": "Popular in the category of {anchor}",
 }
 _ALONE: Final = {
     "bought_before": "Bought before",
     "seen_before": "Looked at lately",
-    "like_minded": "Chosen by shoppers with a like taste",
+    "goes_with": "Goes with recent interests",
     "popular_in_category": "Popular in a category looked at lately",
     "popular_in_region": "Popular in the region",
     "in_season": "Popular at this time of year",

@@ -29,7 +29,8 @@ def arranged(  # noqa: PLR0913 - a ranking, and what may alter it
     Each place goes to the largest (1 - d) * relevance - d * likeness, with d the placement's diversity, relevance the
     score scaled to [0, 1] over the window, and likeness the largest cosine (`alike`) to what is already placed.
     """
-    size = min(len(rows), _WINDOW_PER_PLACE * k + _WINDOW_MORE)
+    window = _WINDOW_PER_PLACE * k + _WINDOW_MORE
+    size = len(rows) if placement.most_per_brand or placement.most_per_category else min(len(rows), window)
     rows = rows[:size]
     if placement.diversity > 0 and len(alike):
         known = rows < len(alike)

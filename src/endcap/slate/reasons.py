@@ -9,7 +9,7 @@ from endcap.domain.arrays import Floats, Rows
 from endcap.domain.requests import Reason
 
 FEWEST_PEOPLE: Final = 3
-"""A reason that tells what other people did needs at least so many of them."""
+"""A reason that tells what other people did names an item only with at least so many of them behind it."""
 
 BOUGHT: Final = "personal"
 SEEN: Final = "seen_before"
@@ -18,9 +18,9 @@ CODES: Final = {
     BOUGHT: "bought_before",
     "cooccurrence": "chosen_together",
     "transitions": "chosen_next",
-    "sessions": "like_minded",
-    "factors": "like_minded",
-    "vectors": "like_minded",
+    "sessions": "goes_with",
+    "factors": "goes_with",
+    "vectors": "goes_with",
     "content": "similar",
     "content_rare": "similar",
     "category": "popular_in_category",

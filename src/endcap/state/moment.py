@@ -52,7 +52,8 @@ class Trail:
 class Moment:
     """What was known at `at`: `recent` lines on groups by time, `session` the index where the current one begins.
 
-    `purchases` (dtype PURCHASE) are on groups, sorted by row, none after `at`; `purchase_days` newest first.
+    `purchases` (dtype PURCHASE) are on groups, sorted by row; `purchase_days` newest first, none after `at`; `lines`
+    and `first` count everything known.
     """
 
     at: int
@@ -72,7 +73,7 @@ def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
     """The moment of `request`. Without consent only what the request brings along is known."""
     known = shopper if request.consent else NEWCOMER
     if len(request.session):
-        known = fold(known, request.session, region=request.region)
+        known = fold(known, _unknown_yet(request.session, known.recent), region=request.region)
     recent = known.recent.take(slice(0, int(np.searchsorted(known.recent.time, request.at, "right"))))
     touched = recent.row[::-1]
     recent = Events(recent.time, shelf.group[recent.row], recent.kind, recent.session)
@@ -96,6 +97,12 @@ def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
         first=known.first,
         touched=touched,
     )
+
+
+def _unknown_yet(sent: Events, recent: Events) -> Events:
+    """The lines sent along that are not among the recent ones: callers may post an event and send it along as well."""
+    same = (sent.time[:, None] == recent.time) & (sent.row[:, None] == recent.row) & (sent.kind[:, None] == recent.kind)
+    return sent.take(~same.any(axis=1))
 
 
 def _on_groups(purchases: NDArray[np.void], shelf: Shelf) -> NDArray[np.void]:

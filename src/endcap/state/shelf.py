@@ -80,6 +80,7 @@ class Shelf:
         if change.at < self.changed[row]:
             return
         self.changed[row] = change.at
+        former = int(self.group[row])
         for name in ("group", "listed", "price", "sale_price", "sale_start", "sale_end", "stock"):
             value = getattr(change, name)
             if value is not None:
@@ -89,6 +90,9 @@ class Shelf:
         if change.brand is not None:
             self.brand[row] = self.brands.setdefault(change.brand, len(self.brands))
         self.available[row] = self.listed[row] and self.stock[row] != 0
+        if former not in (row, self.group[row]):
+            self.variants[former].remove(row)
+            self.available[former] = self.available[self.variants[former]].any()
         if self.group[row] != row:
             self._show_in_group(row, int(self.group[row]))
 

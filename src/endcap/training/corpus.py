@@ -31,12 +31,11 @@ class Corpus:
     offset: int
     fit_encoder: Callable[[Sequence[str]], Encoder]
 
-    @property
-    def groups(self) -> Rows:
-        """int32 [rows]: the group of every row, its own where it has none."""
+    def groups(self, before: int | None = None) -> Rows:
+        """int32 [rows]: the group that every row had `before` (None: has last), its own where it has none."""
         group = np.arange(len(self.keys), dtype=np.int32)
         for recorded in self.changes:
-            if recorded.change.group is not None:
+            if recorded.change.group is not None and (before is None or recorded.change.at < before):
                 group[recorded.change.row] = recorded.change.group
         return group
 
@@ -55,9 +54,16 @@ class Shop:
         self._order = np.argsort(history.time, kind="stable")
         self._seen = 0
         self._history = history
+        self._at = 0
 
     def advance(self, at: int) -> None:
-        """Take in every change and event before `at` that has not been taken in."""
+        """Take in every change and event before `at` that has not been taken in; never goes back.
+
+        Raises: ValueError where `at` is earlier than before, for what was taken in would be the future.
+        """
+        if at < self._at:
+            raise ValueError(f"the shop stands at {self._at} and cannot go back to {at}; make a new one")
+        self._at = at
         upto = int(np.searchsorted(self._times, at))
         for change in self._changes[self._applied : upto]:
             self.shelf.apply(change)

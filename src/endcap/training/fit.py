@@ -16,7 +16,7 @@ from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.examples import Examples, collect
 from endcap.training.history import History, read_history
-from endcap.training.profile import Profile, profile_of
+from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
 from endcap.training.replay import Case, Protocol, next_baskets, next_items
 from endcap.training.sources import LAYERS, Fitted, fit_sources
@@ -70,17 +70,17 @@ def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
 
 def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report) -> Learned:
     """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on all."""
-    history = read_history(corpus.interactions, corpus.groups, until)
+    history = read_history(corpus.interactions, corpus.groups(until), until)
     if not (history.weight > 0).any():
         raise GateRefused("there is no view, click, cart or purchase to learn from; import events first")
-    profile = profile_of(history)
     end = until if until is not None else int(history.time.max()) + 1
+    profile = profile_of(history, end)
     chosen: Protocol = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
     shop = Shop(corpus, history)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
     replayed = [
         _replayed(history, shop, Window(window, end), profile, chosen, report)
-        for window in _windows(int(history.time.min()), end, profile)
+        for window in windows(int(history.time.min()), end, profile)[0 if chosen == "next-basket" else -1 :]
     ]
     shop.advance(end)
     report("fitting the sources on everything")
@@ -91,19 +91,13 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     return Learned(_ranked(snapshot, examples, profile), examples)
 
 
-def _windows(start: int, end: int, profile: Profile) -> list[int]:
-    """Where the windows of `profile` begin, oldest first; one over the last fifth where history is too short."""
-    found = sorted(end - days * DAY for days in profile.windows if end - days * DAY > start + (end - start) // 5)
-    return found or [end - (end - start) // 5]
-
-
 def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
     history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, report: Report
 ) -> tuple[tuple[str, ...], Examples]:
     """Sources fitted before `window`, then the window replayed: the feature names, and the examples."""
     report(f"replaying the last {(window.end - window.begin) / DAY:.0f} days")
     shop.advance(window.begin)
-    before = read_history(shop.corpus.interactions, shop.corpus.groups, window.begin)
+    before = read_history(shop.corpus.interactions, shop.corpus.groups(window.begin), window.begin)
     fitted = fit_sources(before, shop, window.begin, profile)
     replayed = (
         next_baskets(history, shop, window.begin, window.end)
@@ -151,7 +145,6 @@ def _snapshot(shop: Shop, fitted: Fitted, until: int) -> Snapshot:
         ranker=plain,
         blend=plain,
         alike=fitted.alike,
-        metrics={},
     )
 
 
@@ -199,7 +192,7 @@ def _layer(snapshot: Snapshot, examples: Examples, names: tuple[str, ...]) -> Sn
 
 def cases(corpus: Corpus, split: int, protocol: Protocol) -> Iterator[Case]:
     """The test cases of `protocol`; their order depends on what lies before the split, not on any key."""
-    history = read_history(corpus.interactions, corpus.groups)
+    history = read_history(corpus.interactions, corpus.groups(split))
     shop = Shop(corpus, history)
     if protocol == "next-basket":
         return next_baskets(history, shop, split)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
+from endcap.domain.instants import DAY
 from endcap.retrieval.tables import Table
 
 PEOPLE_CEILING = 65_535
@@ -64,7 +65,7 @@ def sequences(row: Rows, time: Ints, sequence: Rows, person: Rows, at: int) -> S
         step=(steps - np.repeat(steps[starts], lengths)).astype(np.int32),
         begin=np.repeat(starts, lengths).astype(np.int64),
         end=np.repeat(starts + lengths, lengths).astype(np.int64),
-        age_days=((at - time) / 86_400_000).astype(np.float32),
+        age_days=((at - time) / DAY).astype(np.float32),
         person=person,
     )
 

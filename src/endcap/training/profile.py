@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from endcap.domain.events import Kind
+from endcap.domain.instants import DAY
 from endcap.state import Memory
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
@@ -89,7 +90,17 @@ SESSIONS: Final = Profile(
 )  # fmt: skip
 
 
-def profile_of(history: History) -> Profile:
-    """Baskets where at least nine lines in ten are purchases or refunds, sessions otherwise."""
-    settled = np.isin(history.kind, (Kind.PURCHASE, Kind.REFUND))
-    return BASKETS if len(history) and settled.mean() >= _MOSTLY else SESSIONS
+def windows(start: int, end: int, profile: Profile) -> list[int]:
+    """Where the windows of `profile` begin, oldest first; one over the last fifth where history is too short."""
+    found = sorted(end - days * DAY for days in profile.windows if end - days * DAY > start + (end - start) // 5)
+    return found or [end - (end - start) // 5]
+
+
+def profile_of(history: History, end: int) -> Profile:
+    """Baskets where at least nine lines in ten are purchases or refunds, sessions otherwise.
+
+    Told from what lies before the first window of baskets, so that nothing within a window decides.
+    """
+    before = history.time < windows(int(history.time.min()), end, BASKETS)[0]
+    settled = np.isin(history.kind[before], (Kind.PURCHASE, Kind.REFUND))
+    return BASKETS if settled.size and settled.mean() >= _MOSTLY else SESSIONS

@@ -71,8 +71,10 @@ def season(statistics: ItemStatistics) -> Table:
 
 
 def by_region(history: History, rows: int, at: int, half_life_days: float) -> Table:
-    """A list for each of the history's regions."""
-    return _lists(history.region, len(history.regions), history.group, _decayed(history, at, half_life_days), rows)
+    """A list for each of the history's regions; lines without a region are in none."""
+    placed = np.array([bool(region) for region in history.regions], np.bool_)[history.region]
+    weight = np.where(placed, _decayed(history, at, half_life_days), 0)
+    return _lists(history.region, len(history.regions), history.group, weight, rows)
 
 
 def by_category(history: History, category: Rows, at: int, half_life_days: float) -> Table:

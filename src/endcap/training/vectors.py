@@ -11,6 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from endcap.domain.arrays import Floats, Rows
+from endcap.domain.instants import DAY
 from endcap.retrieval.tables import Table, table_of
 from endcap.training.history import History
 
@@ -32,21 +33,23 @@ def fit_factors(history: History, rows: int, at: int, config: FactorConfig) -> F
 
     Confidence is 1 + alpha * decayed interactions. Rows without an interaction are 0.
     """
-    age_days = (at - history.time) / 86_400_000
+    age_days = (at - history.time) / DAY
     confidence = config.alpha * history.weight * 0.5 ** (age_days / config.half_life_days)
     matrix = sparse.csr_matrix(
         (confidence.astype(np.float32), (history.shopper, history.group)), (len(history.keys), rows), dtype=np.float32
     )
-    known = np.asarray(matrix.getnnz(axis=0) > 0)
-    if known.sum() < 2:
+    known = np.flatnonzero(matrix.getnnz(axis=0))
+    if len(known) < 2:
         return np.zeros((rows, DIMENSION), np.float32)
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = AlternatingLeastSquares(
             factors=DIMENSION, regularization=config.regularization, iterations=12, random_state=7, use_gpu=False
         )
-        model.fit(matrix, show_progress=False)
-    return unit(np.where(known[:, None], model.item_factors, 0))
+        model.fit(matrix[:, known], show_progress=False)
+    factors = np.zeros((rows, DIMENSION), np.float32)
+    factors[known] = model.item_factors
+    return unit(factors)
 
 
 def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
