@@ -102,7 +102,11 @@ class RecommendationCall(Struct, frozen=True, forbid_unknown_fields=True):
     exclude: Annotated[list[Id], Meta(max_length=MAX_EXCLUDED, description="ids that must not be shown")] = []
     k: Annotated[int, Meta(ge=1, le=200, description="places to fill")] = 10
     consent: Annotated[
-        bool, Meta(description="false: nothing stored about this person is read, and nothing about them is stored")
+        bool,
+        Meta(
+            description="false: nothing stored about this person is read, and the decision is stored without them; "
+            "session lines that are sent along and the coarse context are kept with it, for replay"
+        ),
     ] = True
 
 

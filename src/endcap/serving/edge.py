@@ -1,6 +1,7 @@
 """Calls become nouns here: ids turn into rows and keyed hashes, texts into minor units and milliseconds.
 
-Raw ids of people do not pass this module. Knows the shop's key, currency, time zone and rows; reads no clock.
+Raw ids of people do not pass this module. Knows the shop's key, currency, time zone and rows, and how many of them
+the shelf holds; reads no clock.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from endcap.domain.requests import Request
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
 from endcap.serving.items import RowBook
 from endcap.serving.problems import FieldProblem, invalid, shortened
+from endcap.state import Shelf
 
 AHEAD: Final = 5 * MINUTE
 """How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""
@@ -40,7 +42,7 @@ class Moment(NamedTuple):
 
 
 class Understood(NamedTuple):
-    """A call as a request, and the codes of what in it could not be used."""
+    """A call as a request, and what in it could not be used: codes with a count, since ids may say who asked."""
 
     request: Request
     degraded: tuple[str, ...]
@@ -70,6 +72,7 @@ class Edge:
     currency: str
     timezone: str
     rows: RowBook
+    shelf: Shelf
 
     def shopper(self, user_id: str, visitor_id: str) -> bytes:
         """The key of the person: of the login if there is one, else of the visitor, NOBODY if neither."""
@@ -78,8 +81,8 @@ class Edge:
         return keyed_hash(self.secret, "visitor", visitor_id) if visitor_id else NOBODY
 
     def request(self, call: RecommendationCall, moment: Moment) -> Understood:
-        """`call` as a request; items that the shop does not know are named. Raises: Refusal."""
-        anchors, unknown = self._known(call.anchors, "unknown_anchor")
+        """`call` as a request; items that the shop does not know are counted. Raises: Refusal."""
+        anchors, unknown = self._known(call.anchors)
         session, strange = self._session(call, moment.at)
         context = call.context
         request = Request(
@@ -90,29 +93,33 @@ class Edge:
             shopper=self.shopper(call.user_id, call.visitor_id) if call.consent else NOBODY,
             anchors=anchors,
             session=session,
-            exclude=self._known(call.exclude, "")[0],
+            exclude=self._known(call.exclude)[0],
             region=context.region,
             device=context.device,
             locale=context.locale,
             referrer=_host(context.referrer),
             consent=call.consent,
         )
-        return Understood(request, unknown + strange)
+        counted = {"unknown_anchors": unknown, "unknown_session_items": strange}
+        return Understood(request, tuple(f"{code}:{count}" for code, count in counted.items() if count))
 
-    def _known(self, ids: Iterable[str], code: str) -> tuple[Rows, tuple[str, ...]]:
-        found = {given: self.rows.find(ItemKey("item", given)) for given in dict.fromkeys(ids)}
-        rows = [row for row in found.values() if row is not None]
-        return (
-            np.array(rows, np.int32) if rows else NO_ROWS,
-            tuple(f"{code}:{shortened(given)}" for given, row in found.items() if row is None),
-        )
+    def _row(self, given: str) -> int | None:
+        """The row of an item that state can answer for: a row is given before its log entry is folded."""
+        row = self.rows.find(ItemKey("item", given))
+        return row if row is not None and row < len(self.shelf) else None
 
-    def _session(self, call: RecommendationCall, at: int) -> tuple[Events, tuple[str, ...]]:
-        """The session's lines that name known items; none is later than the request."""
+    def _known(self, ids: Iterable[str]) -> tuple[Rows, int]:
+        """The rows of `ids`, and how many of them are unknown."""
+        found = [self._row(given) for given in dict.fromkeys(ids)]
+        rows = [row for row in found if row is not None]
+        return np.array(rows, np.int32) if rows else NO_ROWS, len(found) - len(rows)
+
+    def _session(self, call: RecommendationCall, at: int) -> tuple[Events, int]:
+        """The session's lines that name known items, none later than the request; and how many items are unknown."""
         if not call.session:
-            return NO_EVENTS, ()
+            return NO_EVENTS, 0
         lines: list[tuple[int, int, int, int]] = []
-        unknown: dict[str, None] = {}
+        unknown: set[str] = set()
         for index, event in enumerate(call.session):
             try:
                 happened, meant = min(self._time(event), at), _kind(event)
@@ -120,14 +127,14 @@ class Edge:
                 raise invalid([_within(f"session[{index}]", error) for error in wrong.errors]) from None
             session = keyed_number(self.secret, "session", event.session_id) if event.session_id and call.consent else 0
             for item in event.items:
-                found = self.rows.find(ItemKey("item", item.item_id))
+                found = self._row(item.item_id)
                 if found is None:
-                    unknown[item.item_id] = None
+                    unknown.add(item.item_id)
                     continue
                 lines.append((happened, found, meant, session))
         time, row, kind, number = np.array(lines, np.int64).reshape(-1, 4).T.copy()
         events = Events(time, row.astype(np.int32), kind.astype(np.uint8), number)
-        return events, tuple(f"unknown_session_item:{shortened(given)}" for given in unknown)
+        return events, len(unknown)
 
     def event(self, call: EventCall, received: int) -> Posted:
         """`call` as an event; an unknown item gets a row. Raises: WrongFields."""

@@ -70,7 +70,7 @@ class Floor:
         for records in batches(ground.log, self.shelf.offset):
             fold_events(ground.kv, self.shelf, records)
         self.texts.catch_up(ground.log)
-        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows)
+        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows, self.shelf)
         self.showcase = Showcase(self.shelf, self.rows, self.texts, ground.currency)
 
     def _keys(self) -> list[ItemKey]:

@@ -1,0 +1,38 @@
+"""What the edge makes of ids that the shop does not know, or not yet."""
+
+import numpy as np
+import pytest
+
+from endcap.domain.ids import ItemKey
+from endcap.serving.calls import EventCall, ItemCall, RecommendationCall
+from endcap.serving.edge import Edge, Moment
+from endcap.serving.items import RowBook
+from endcap.state import Shelf
+
+AT = 1_780_000_000_000
+
+
+@pytest.fixture
+def edge() -> Edge:
+    """Two items on the shelf; a third has its row, but its log entry is not folded yet."""
+    shelf = Shelf()
+    shelf.reserve(2)
+    rows = RowBook([ItemKey("item", name) for name in ("A", "B")])
+    rows.ensure(ItemKey("item", "EARLY"))
+    return Edge(b"s" * 32, "EUR", "UTC", rows, shelf)
+
+
+def test_an_item_that_is_not_folded_yet_is_unknown_to_a_request(edge: Edge) -> None:
+    sent = EventCall("view_item", AT, [ItemCall("EARLY"), ItemCall("B")])
+    call = RecommendationCall("product", anchors=["A", "EARLY"], exclude=["EARLY", "B"], session=[sent])
+    request, degraded = edge.request(call, Moment(AT, 1))
+    assert [request.anchors.tolist(), request.exclude.tolist(), request.session.row.tolist()] == [[0], [1], [1]]
+    assert degraded == ("unknown_anchors:1", "unknown_session_items:1")
+
+
+def test_unknown_ids_are_counted_once_and_never_repeated(edge: Edge) -> None:
+    sent = EventCall("view_item", AT, [ItemCall("me@example.org"), ItemCall("me@example.org")])
+    call = RecommendationCall("product", anchors=["GONE", "LOST", "GONE"], session=[sent])
+    understood = edge.request(call, Moment(AT, 1))
+    assert understood.degraded == ("unknown_anchors:2", "unknown_session_items:1")
+    assert understood.request.anchors.dtype == np.int32
