@@ -86,6 +86,12 @@ def _foreign_part(directory: Path) -> None:
     _resign(directory, KEY)
 
 
+def _foreign_field(directory: Path) -> None:
+    path = directory / "manifest.json"
+    path.write_text(path.read_text().replace('"row_digest"', '"line_digest"'))
+    _resign(directory, KEY)
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -96,6 +102,7 @@ def _foreign_part(directory: Path) -> None:
         (lambda directory: _resign(directory, new_signing_key()), "signature does not belong to this shop's key"),
         (_other_format, "format 9, this release reads 1; train again"),
         (_foreign_part, "part 'Shell' is unknown here; update Endcap"),
+        (_foreign_field, "the manifest cannot be rebuilt here .*line_digest.*; train again"),
     ],
 )
 def test_a_damaged_snapshot_is_refused_with_the_reason(

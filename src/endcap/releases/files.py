@@ -65,9 +65,14 @@ def read_snapshot(directory: Path, public_key: bytes, keys: Sequence[ItemKey]) -
     Raises: SnapshotRejected with the reason.
     """
     manifest = _manifest(directory, public_key)
-    for name, fingerprint in manifest["files"].items():
-        _check_file(directory / name, fingerprint)
-    snapshot = _rebuilt(manifest["snapshot"], directory)
+    try:
+        for name, fingerprint in manifest["files"].items():
+            _check_file(directory / name, fingerprint)
+        version, snapshot = manifest["version"], _rebuilt(manifest["snapshot"], directory)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SnapshotRejected(
+            f"snapshot {directory.name}: the manifest cannot be rebuilt here ({error!r}); train again"
+        ) from None
     if not isinstance(snapshot, Snapshot):
         raise SnapshotRejected(f"snapshot {directory.name}: the manifest holds no snapshot; train again")
     if snapshot.rows > len(keys) or snapshot.row_digest != row_digest(keys[: snapshot.rows]):
@@ -76,7 +81,7 @@ def read_snapshot(directory: Path, public_key: bytes, keys: Sequence[ItemKey]) -
         )
     if isinstance(snapshot.ranker, Trees):
         snapshot.ranker.checked()
-    return replace(snapshot, version=manifest["version"]).checked()
+    return replace(snapshot, version=version).checked()
 
 
 def _manifest(directory: Path, public_key: bytes) -> dict[str, Any]:
@@ -88,8 +93,9 @@ def _manifest(directory: Path, public_key: bytes) -> dict[str, Any]:
         raise SnapshotRejected(f"{where}: {error.filename} cannot be read; publish the snapshot again") from None
     verify(public_key, signature, text, where)
     manifest: dict[str, Any] = json.loads(text)
-    if manifest["format"] != FORMAT:
-        raise SnapshotRejected(f"{where}: format {manifest['format']}, this release reads {FORMAT}; train again")
+    found = manifest.get("format")
+    if found != FORMAT:
+        raise SnapshotRejected(f"{where}: format {found}, this release reads {FORMAT}; train again")
     return manifest
 
 

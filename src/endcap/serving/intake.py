@@ -61,7 +61,8 @@ class Intake:
             appended = await asyncio.to_thread(self._log.append, "events", entries)
         except EndcapError as error:
             for posted in batch:
-                posted.done.set_exception(BackendUnavailable(str(error)))
+                if not posted.done.cancelled():
+                    posted.done.set_exception(BackendUnavailable(str(error)))
             return
         answers = zip(appended.offsets, appended.fresh, entries, strict=True)
         self._fold([Record(offset, entry) for offset, fresh, entry in answers if fresh])

@@ -5,7 +5,6 @@ logged with its reason, and is not tried again.
 """
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from endcap.backends.registry import Registry
 from endcap.domain.arrays import NO_ROWS
 from endcap.domain.events import Events, Kind
 from endcap.domain.requests import Request
-from endcap.errors import BackendUnavailable, InvalidPolicy, SnapshotRejected
+from endcap.errors import BackendUnavailable, InvalidPolicy, InvalidSettings, SnapshotRejected
 from endcap.policy import Policy, parse_policy
 from endcap.serving.ladder import RUNGS
 from endcap.serving.meters import Meters
@@ -55,17 +54,18 @@ class Watch:
     async def look(self) -> None:
         """Follow the label once."""
         log = structlog.get_logger()
+        version: str | None = None
         try:
             version = await asyncio.to_thread(self._current)
             if version is None or version == self._seen:
                 return
             self._seen = version
             self.snapshot = await asyncio.to_thread(self._load, version)
-        except SnapshotRejected as error:
+        except (SnapshotRejected, InvalidSettings, OSError) as error:
             self._meters.snapshots.labels("rejected").inc()
             serving = self.snapshot.version if self.snapshot else ""
-            self.because = f"snapshot {self._seen} was rejected: {error}"
-            log.error("snapshot_rejected", version=self._seen, serving=serving, reason=str(error))
+            self.because = f"snapshot {version or 'label'} was rejected: {error}"
+            log.error("snapshot_rejected", version=version or "", serving=serving, reason=str(error))
         except BackendUnavailable as error:
             self._seen = None
             log.error("registry_unavailable", reason=str(error))
@@ -138,12 +138,13 @@ class PolicyFile:
         return found.st_mtime_ns, found.st_size
 
     def _published(self) -> Policy:
-        policy = read_policy(self._path)
+        text = _text(self._path)
+        policy = parse_policy(text)
         if self._registry.current("policy", CURRENT) != policy.version:
             with tempfile.TemporaryDirectory(prefix=".policy-", dir=self._path.parent) as staging:
                 files = Path(staging) / "files"
                 files.mkdir()
-                shutil.copy(self._path, files / "policy.toml")
+                (files / "policy.toml").write_bytes(text.encode())
                 self._registry.publish("policy", policy.version, files)
             self._registry.label("policy", CURRENT, policy.version)
         return policy
@@ -151,7 +152,11 @@ class PolicyFile:
 
 def read_policy(path: Path) -> Policy:
     """The policy in the file `path`. Raises: InvalidPolicy."""
+    return parse_policy(_text(path))
+
+
+def _text(path: Path) -> str:
     try:
-        return parse_policy(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidPolicy(f"the policy {path} cannot be read: {error}; restore it") from None
