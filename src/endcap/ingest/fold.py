@@ -21,6 +21,7 @@ from endcap.backends.tables import INTERACTIONS, Tables
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.events import Event, Events, Kind
+from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
 from endcap.ingest.checkpoint import pack_shelf, unpack_shelf
 from endcap.state import NEWCOMER, Shelf, Shopper, fold
@@ -187,12 +188,21 @@ def _fold_shoppers(kv: KV, lines: _Lines) -> None:
     keys = [SHOPPER_PREFIX + shopper for shopper in codes]
     folded: dict[bytes, bytes] = {}
     for code, (key, packed) in enumerate(zip(keys, kv.get_many(keys), strict=True)):
-        before = NEWCOMER if packed is None else Shopper.unpacked(packed)
+        before = _shopper(packed)
         among = order[borders[code] : borders[code + 1]]
         among = among[lines.offset[among] > before.offset]
         if len(among):
             folded[key] = _fold_person(before, lines, among).packed()
     kv.set_many(folded)
+
+
+def _shopper(packed: bytes | None) -> Shopper:
+    try:
+        return NEWCOMER if packed is None else Shopper.unpacked(packed)
+    except ValueError as error:
+        raise BackendUnavailable(
+            f"shopper state cannot be read: {error}; delete state.sqlite and start again: it is rebuilt from the log"
+        ) from None
 
 
 def _fold_person(shopper: Shopper, lines: _Lines, among: NDArray[np.intp]) -> Shopper:

@@ -20,6 +20,7 @@ from endcap.backends.log.bodies import pack
 from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
 from endcap.domain.requests import Request
+from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.serving import journal
 from endcap.serving.answers import explanation, recommendation
@@ -161,7 +162,9 @@ class Desk:
             except WrongFields as wrong:
                 problems.append(RowProblem(index, wrong.errors))
         if entries:
-            await self._intake.append(entries)
+            first = self.floor.rows.unlogged(now)
+            await self._intake.append([*first, *entries])
+            self.floor.rows.logged(first)
         return OffersAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
 
     def _fold(self, records: Sequence[Record]) -> None:
@@ -183,7 +186,10 @@ class Desk:
         while True:
             await asyncio.sleep(self._options.checkpoint_s)
             self.floor.stage()
-            await asyncio.to_thread(self.floor.save)
+            try:
+                await asyncio.to_thread(self.floor.save)
+            except BackendUnavailable as error:
+                structlog.get_logger().error("state_not_saved", reason=str(error))
 
 
 class Chosen(NamedTuple):

@@ -48,10 +48,15 @@ def application(open_floor: Callable[[], Floor], options: Options, clocks: Clock
         doors.desk = desk
         hooks.opened()
 
+    def ended(opening: asyncio.Task[None]) -> None:
+        if not opening.cancelled() and (error := opening.exception()) is not None:
+            hooks.failed(error)
+
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             opening = asyncio.create_task(stay_open(stack))
+            opening.add_done_callback(ended)
             yield
             await opening
 

@@ -1,0 +1,118 @@
+"""What a desk does when a disk fails, a caller goes away or a start goes wrong."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import pytest
+
+from endcap import app
+from endcap.backends.log import Appended, Entry, Log
+from endcap.domain.ids import ItemKey
+from endcap.errors import BackendUnavailable
+from endcap.ingest.fold import SHOPPER_PREFIX
+from endcap.serving import Clocks, Hooks, Options, application
+from endcap.serving.desk import Desk
+from endcap.serving.floor import Floor
+from endcap.serving.intake import Intake
+from endcap.serving.meters import Meters
+
+CLOCKS = Clocks(app.now_ms, lambda: 0.0, lambda: "token")
+OPTIONS = Options(100, 64, 1_000_000, 60_000, 60_000, 60, 0)
+
+
+@asynccontextmanager
+async def _open(floor: Floor) -> AsyncIterator[tuple[Desk, list[BaseException]]]:
+    failures: list[BaseException] = []
+    desk = Desk(floor, OPTIONS, CLOCKS, Meters())
+    async with desk.open(failures.append):
+        yield desk, failures
+
+
+def test_state_that_cannot_be_saved_is_tried_again(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    saved = threading.Event()
+    save = Floor.save
+
+    def full(self: Floor) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise BackendUnavailable("the disk is full")
+        save(self)
+        saved.set()
+
+    async def live() -> list[BaseException]:
+        async with _open(app.open_floor(app.open_shop(shop, {}))) as (_, failures):
+            await asyncio.to_thread(saved.wait, 20)
+        return failures
+
+    monkeypatch.setattr(Floor, "save", full)
+    assert asyncio.run(live()) == []
+    assert saved.is_set()
+
+
+def test_an_offer_of_an_item_whose_row_is_not_logged_logs_the_row_first(shop: Path) -> None:
+    async def live() -> None:
+        async with _open(app.open_floor(app.open_shop(shop, {}))) as (desk, failures):
+            row = desk.floor.rows.ensure(ItemKey("item", "EARLY"))
+            await desk.take_offers([msgspec.Raw(b'{"id": "EARLY", "stock": 1}')])
+            assert desk.floor.rows.unlogged(0) == []
+            assert len(desk.floor.shelf) == row + 1
+            assert failures == []
+
+    asyncio.run(live())
+    with closing(app.open_shop(shop, {}).log(readonly=True)) as log:
+        assert [entry.kind for _, entry in log.read("events", log.end("events") - 2, 2)] == ["row", "change"]
+
+
+def test_a_caller_that_went_away_does_not_end_the_intake_when_the_log_fails() -> None:
+    class Full:
+        def append(self, topic: str, entries: Sequence[Entry]) -> Appended:
+            raise BackendUnavailable("the disk is full")
+
+    async def live() -> None:
+        intake = Intake(cast("Log", Full()), lambda records: None)
+        gone = asyncio.create_task(intake.append([]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        running = asyncio.create_task(intake.run())
+        with pytest.raises(BackendUnavailable):
+            await intake.append([])
+        assert not running.done()
+        running.cancel()
+
+    asyncio.run(live())
+
+
+def test_a_start_that_fails_on_a_bug_ends_the_server() -> None:
+    bug = KeyError("bug")
+
+    def broken() -> Floor:
+        raise bug
+
+    async def live() -> None:
+        told: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        asgi = application(broken, OPTIONS, CLOCKS, Hooks(lambda: None, told.set_result))
+        async with asgi.router.lifespan_context(asgi):
+            assert await asyncio.wait_for(told, 20) is bug
+
+    with pytest.raises(KeyError):
+        asyncio.run(live())
+
+
+def test_unreadable_shopper_state_says_so_and_is_rebuilt_from_the_log(shop: Path) -> None:
+    with closing(app.open_floor(app.open_shop(shop, {}))) as floor:
+        key = SHOPPER_PREFIX + floor.edge.shopper("", "v3")
+        whole = floor.ground.kv.get_many([key])
+        assert whole[0]
+        floor.ground.kv.set_many({key: b"\xff" + whole[0][1:]})
+        records = floor.ground.log.read("events", 0, 10_000)
+        with pytest.raises(BackendUnavailable, match=r"delete state\.sqlite and start again"):
+            floor.fold(records)
+    (shop / "state.sqlite").unlink()
+    with closing(app.open_floor(app.open_shop(shop, {}))) as floor:
+        assert floor.ground.kv.get_many([key]) == whole
