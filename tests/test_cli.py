@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from itertools import product
@@ -206,6 +208,27 @@ def test_without_a_snapshot_recommend_says_what_to_do(tmp_path: Path) -> None:
     done("init", "--shop", str(tmp_path / "new"))
     failed = endcap("recommend", "--shop", str(tmp_path / "new"))
     assert (failed.returncode, failed.stderr) == (2, "endcap: no snapshot is published yet; run `endcap train`\n")
+
+
+def test_a_finished_demo_shop_is_shown_again_and_half_a_one_is_refused(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shop, tmp_path / "demo"))
+    refused = endcap("demo", "--once", "--shop", str(copy))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "no finished demo shop" in refused.stderr
+    (copy / "files").mkdir()
+    (copy / "files" / "guests.json").write_text(json.dumps([[f"{n}. Somebody", f"v{n}", ""] for n in (1, 2, 3)]))
+    printed = done("demo", "--once", "--shop", str(copy))
+    assert printed.startswith(f"{copy} holds a finished demo shop, shown again")
+    assert len(re.findall(r"recommendation \S+ \(rung R0\)", printed)) == 3
+
+
+def test_the_demo_finds_its_port_taken_before_it_does_any_work(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = endcap("demo", "--shop", str(tmp_path / "demo"), ENDCAP_SERVING__PORT=str(port))
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert f"127.0.0.1:{port} cannot be listened on" in failed.stderr
+    assert not (tmp_path / "demo").exists()
 
 
 def test_while_a_server_holds_the_log_a_list_is_printed_but_not_logged(shop: Path) -> None:

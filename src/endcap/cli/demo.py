@@ -1,8 +1,10 @@
 """`endcap demo`: a small made-up shop from nothing to lists one can judge, and a server to ask for more."""
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console
@@ -10,23 +12,67 @@ from rich.console import Console
 from endcap import app
 from endcap.cli.terminal import import_summary, print_list, progress, stages
 from endcap.errors import InvalidRequest
+from endcap.settings import read_settings
 
+if TYPE_CHECKING:
+    from endcap.simulation import Guest
+
+GUESTS: Final = "files/guests.json"
+"""Whom to show; written last, so a demo shop that has it is finished."""
 SEED: Final = 1
 SPLIT_DAYS: Final = 3
 K: Final = 8
 
 
 def show(folder: Path, serve_after: bool) -> None:
-    """Make the shop in `folder` unless it stands there, print ladder and lists, serve."""
+    """Make the demo shop in `folder` unless it stands there finished, print its lists, serve it."""
+    from endcap.serving.web import listening
+
+    finished = _finished(folder)
+    toml = (folder / app.SETTINGS).read_text(encoding="utf-8") if finished else ""
+    serving = read_settings(toml, os.environ).serving
+    if serve_after:
+        listening(serving.host, serving.port).close()
+    if finished:
+        typer.echo(f"{folder} holds a finished demo shop, shown again; remove the folder to make a new one.")
+    else:
+        _make(folder)
+    shop, guests = app.open_shop(folder, os.environ), _guests(folder)
+    typer.echo("Three people:\n")
+    for guest in guests:
+        wanted = {"placement": "home", "visitor_id": guest.visitor_id, "user_id": guest.user_id, "k": K}
+        print_list(app.recommend(shop, wanted), guest.label)
+    if serve_after:
+        app.serve(shop, typer.echo, lambda address: typer.echo(_curl(address, guests[0].visitor_id)))
+    else:
+        typer.echo(f"The shop is in {folder}; serve it with: endcap serve --shop {folder}")
+
+
+def _finished(folder: Path) -> bool:
+    """Whether a finished demo shop stands in `folder`. Raises: InvalidRequest where another or half a shop does."""
+    if not (folder / app.SETTINGS).exists():
+        return False
+    if not (folder / GUESTS).exists():
+        raise InvalidRequest(
+            f"{folder} holds a shop that is no finished demo shop: if an earlier `endcap demo` was broken off, remove "
+            "the folder and start again; if it is a shop of yours, choose another --shop"
+        )
+    return True
+
+
+def _guests(folder: Path) -> "list[Guest]":
+    from endcap.simulation import Guest
+
+    return [Guest(*guest) for guest in json.loads((folder / GUESTS).read_text(encoding="utf-8"))]
+
+
+def _make(folder: Path) -> None:
+    """From nothing to a published snapshot, with the ladder printed on the way."""
     from endcap.simulation import write_shop
 
-    if (folder / app.SETTINGS).exists():
-        raise InvalidRequest(
-            f"{folder} holds a shop already; remove it, or serve it with `endcap serve --shop {folder}`"
-        )
     end = datetime.now(UTC).date()
     app.initialise(folder, "EUR", "UTC")
-    shop = app.open_shop(folder, {})
+    shop = app.open_shop(folder, os.environ)
     typer.echo("A shop that does not exist, the same on every run of a day:")
     written = write_shop(folder / "files", SEED, end)
     with progress("items") as report:
@@ -40,14 +86,8 @@ def show(folder: Path, serve_after: bool) -> None:
         summary = app.evaluate(shop, ("time-split", split), app.Outputs(), report)
         version = app.train(shop, report)
     Console(width=max(Console().width, 100)).print(summary)
-    typer.echo(f"Snapshot {version} is published. Three people:\n")
-    for guest in written.guests:
-        wanted = {"placement": "home", "visitor_id": guest.visitor_id, "user_id": guest.user_id, "k": K}
-        print_list(app.recommend(shop, wanted), guest.label)
-    if serve_after:
-        app.serve(shop, typer.echo, lambda address: typer.echo(_curl(address, written.guests[0].visitor_id)))
-    else:
-        typer.echo(f"The shop is in {folder}; serve it with: endcap serve --shop {folder}")
+    (folder / GUESTS).write_text(json.dumps(written.guests), encoding="utf-8")
+    typer.echo(f"Snapshot {version} is published.")
 
 
 def _curl(address: str, visitor_id: str) -> str:
