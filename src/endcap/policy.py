@@ -21,7 +21,7 @@ DEFAULT_POLICY: Final = """\
 # diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
 
 [placements.home]
-quota = 70
+quota = 80
 purchased = "show"
 most_per_brand = 0
 most_per_category = 6
@@ -31,18 +31,18 @@ diversity = 0.05
 personal = 200
 
 [placements.discovery]
-quota = 70
+quota = 80
 purchased = "hide"
 most_per_category = 4
 diversity = 0.15
 
 [placements.product]
-quota = 70
+quota = 80
 purchased = "show"
 diversity = 0.05
 
 [placements.cart]
-quota = 70
+quota = 80
 purchased = "show"
 most_per_category = 4
 diversity = 0.1

@@ -9,7 +9,7 @@ from catboost import CatBoostClassifier, Pool
 
 from endcap.errors import SnapshotRejected
 from endcap.ranking.trees import Trees
-from endcap.training.ranker import exported
+from endcap.training.ranker import exported, mean_of
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,11 @@ def test_trees_that_cannot_be_scored_are_refused(
 ) -> None:
     with pytest.raises(SnapshotRejected, match=reason):
         replace(fitted[1], **change).checked()
+
+
+def test_the_mean_of_two_forests_scores_their_mean(fitted: tuple[CatBoostClassifier, Trees]) -> None:
+    trees = fitted[1]
+    other = replace(trees, leaves=trees.leaves * 3, bias=trees.bias + 1)
+    features = np.random.Generator(np.random.Philox(5)).normal(size=(12, 50)).astype(np.float32)
+    expected = (trees.raw(features) + other.raw(features)) / 2
+    np.testing.assert_allclose(mean_of([trees, other]).raw(features), expected, rtol=0, atol=1e-12)

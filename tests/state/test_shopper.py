@@ -50,6 +50,11 @@ def test_a_foreign_format_is_refused() -> None:
         Shopper.unpacked(b"\x09" + NEWCOMER.packed()[1:])
 
 
+def test_state_that_is_cut_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="cut short; rebuild the state"):
+        Shopper.unpacked(NEWCOMER.packed()[:10])
+
+
 def test_a_shopper_is_bounded() -> None:
     lines = [(10**12 + n * DAY // 40, n, Kind.PURCHASE, 0) for n in range(40_000)]
     shopper = fold(NEWCOMER, events(lines))

@@ -72,3 +72,8 @@ def test_no_region_is_no_region(corpus: Corpus) -> None:
     table = corpus.interactions.set_column(index, corpus.interactions.schema.field("region"), column)
     snapshot = train(replace(corpus, interactions=table), None, lambda _: None)
     assert "region" not in {source.name for source in snapshot.sources}
+
+
+def test_no_case_is_asked_before_the_split(corpus: Corpus) -> None:
+    split = int(corpus.interactions["time"][len(corpus.interactions) // 2].as_py())
+    assert min(case.request.at for case in cases(corpus, split, "time-split")) == split

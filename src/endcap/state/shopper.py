@@ -55,6 +55,8 @@ class Shopper:
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
         """The shopper of `packed`. Raises ValueError on another format."""
+        if len(packed) < _HEADER.size:
+            raise ValueError(f"shopper state of {len(packed)} bytes is cut short; rebuild the state")
         version, lines, first, region_at, offset, recent, purchases, days, _ = _HEADER.unpack_from(packed)
         if version != _FORMAT:
             raise ValueError(f"shopper state has format {version}, this release reads {_FORMAT}; rebuild the state")

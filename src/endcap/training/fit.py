@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from endcap.domain.instants import DAY
+from endcap.domain.instants import DAY, iso
 from endcap.errors import GateRefused
 from endcap.features import FeatureSet
 from endcap.features.votes import Votes
@@ -78,10 +78,11 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     chosen: Protocol = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
     shop = Shop(corpus, history)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
-    replayed = [
-        _replayed(history, shop, Window(window, end), profile, chosen, report)
-        for window in windows(int(history.time.min()), end, profile)[0 if chosen == "next-basket" else -1 :]
-    ]
+    begins = windows(int(history.time.min()), end, profile)
+    if chosen == "time-split":
+        begins = begins[-1:]
+    length = end - begins[-1]
+    replayed = [_replayed(history, shop, Window(begin, begin + length), profile, chosen, report) for begin in begins]
     shop.advance(end)
     report("fitting the sources on everything")
     fitted = fit_sources(history, shop, end, profile)
@@ -95,7 +96,8 @@ def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
     history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, report: Report
 ) -> tuple[tuple[str, ...], Examples]:
     """Sources fitted before `window`, then the window replayed: the feature names, and the examples."""
-    report(f"replaying the last {(window.end - window.begin) / DAY:.0f} days")
+    days = (window.end - window.begin) / DAY
+    report(f"replaying {days:.0f} days from {iso(window.begin)[:10]}")
     shop.advance(window.begin)
     before = read_history(shop.corpus.interactions, shop.corpus.groups(window.begin), window.begin)
     fitted = fit_sources(before, shop, window.begin, profile)
@@ -158,7 +160,7 @@ def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapsho
     if int(examples.wanted.sum()) < FEWEST_EXAMPLES:
         return snapshot.without_ranker()
     blend = fit_blend(examples, schema, tuple(source.name for source in snapshot.sources))
-    ranker = fit_trees(examples, schema, profile.trees, profile.learning_rate)
+    ranker = fit_trees(examples, schema, profile.ranker)
     return replace(snapshot, blend=blend, ranker=ranker)
 
 

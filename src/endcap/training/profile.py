@@ -10,6 +10,7 @@ from endcap.domain.instants import DAY
 from endcap.state import Memory
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
+from endcap.training.ranker import RankerConfig
 from endcap.training.vectors import FactorConfig
 
 Shape: TypeAlias = Literal["baskets", "sessions"]
@@ -32,11 +33,11 @@ class Profile:
     session_neighbours: int
     longest_session: int
     windows: tuple[int, ...]
-    """Days before the end at which a replayed window begins; for baskets, each asks for the next basket."""
+    """Days before the end at which replayed windows begin, all as long as the shortest; for baskets, each asks for the
+    next basket."""
     most_cases: int
     negatives: int
-    trees: int
-    learning_rate: float
+    ranker: RankerConfig
 
 
 BASKETS: Final = Profile(
@@ -57,11 +58,10 @@ BASKETS: Final = Profile(
     personal_half_life=160,
     session_neighbours=100,
     longest_session=120,
-    windows=(60, 90, 120, 150),
+    windows=(60, 90, 120, 150, 180, 210),
     most_cases=30_000,
     negatives=40,
-    trees=250,
-    learning_rate=0.1,
+    ranker=RankerConfig(models=2, trees=200, learning_rate=0.1),
 )  # fmt: skip
 
 SESSIONS: Final = Profile(
@@ -85,8 +85,7 @@ SESSIONS: Final = Profile(
     windows=(10,),
     most_cases=15_000,
     negatives=30,
-    trees=200,
-    learning_rate=0.12,
+    ranker=RankerConfig(models=1, trees=200, learning_rate=0.12),
 )  # fmt: skip
 
 

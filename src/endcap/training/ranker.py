@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +19,45 @@ from endcap.training.examples import Examples
 _DEPTH = 6
 
 
-def fit_trees(examples: Examples, schema: tuple[str, ...], trees: int, learning_rate: float) -> Trees:
-    """`trees` symmetric trees of depth 6 on `examples`; equal examples give equal trees.
+@dataclass(frozen=True, slots=True)
+class RankerConfig:
+    """The mean of `models` fits, each of `trees` trees from its own seed: more of them make the order less chancy."""
+
+    models: int
+    trees: int
+    learning_rate: float
+
+
+def fit_trees(examples: Examples, schema: tuple[str, ...], config: RankerConfig) -> Trees:
+    """Symmetric trees of depth 6 on `examples`; equal examples give equal trees.
 
     A case with n wanted items weighs 1 / sqrt(n) an example, so that a few large baskets do not teach everything.
     """
+    return mean_of([_fit(examples, schema, config, seed) for seed in range(config.models)])
+
+
+def mean_of(forests: Sequence[Trees]) -> Trees:
+    """Trees whose raw score is the mean of those of `forests`, which share a schema."""
+    return Trees(
+        forests[0].schema,
+        np.concatenate([trees.feature for trees in forests]),
+        np.concatenate([trees.border for trees in forests]),
+        np.concatenate([trees.leaves for trees in forests]) / len(forests),
+        sum(trees.bias for trees in forests) / len(forests),
+    )
+
+
+def _fit(examples: Examples, schema: tuple[str, ...], config: RankerConfig, seed: int) -> Trees:
     model = CatBoostClassifier(
         loss_function="Logloss",
-        iterations=trees,
+        iterations=config.trees,
         depth=_DEPTH,
-        learning_rate=learning_rate,
+        learning_rate=config.learning_rate,
         l2_leaf_reg=10,
         border_count=64,
         bootstrap_type="MVS",
         subsample=0.7,
-        random_seed=7,
+        random_seed=seed,
         thread_count=2,
         allow_writing_files=False,
         verbose=False,

@@ -88,7 +88,8 @@ def next_items(
 ) -> Iterator[Case]:
     """For every event in [start, until), from a shopper's second on: what was known just before it, in order of time.
 
-    Within a session the request comes right after the event before; a new session's first request comes as it begins.
+    Within a session the request comes right after the event before, but not before `start`; a new session's first
+    request comes as it begins.
     Lines of one time are one event. `keep` thins the cases out by their seed.
     """
     counted = history.weight > 0
@@ -101,7 +102,7 @@ def next_items(
         inside &= history.time[event] < until
     event, ends, first = event[inside], ends[inside], first[inside]
     gap = history.time[event] - history.time[event - 1]
-    at = np.where(gap <= SESSION_IDLE, history.time[event - 1] + 1, history.time[event])
+    at = np.where(gap <= SESSION_IDLE, np.maximum(history.time[event - 1] + 1, start), history.time[event])
     for place in np.argsort(at, kind="stable"):
         known = slice(int(first[place]), int(event[place]))
         wanted = np.arange(event[place], ends[place])[counted[event[place] : ends[place]]]

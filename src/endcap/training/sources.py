@@ -29,8 +29,8 @@ from endcap.training.sessions import fit_sessions
 from endcap.training.vectors import fit_embeddings, fit_factors, nearest
 
 NEIGHBOURS: Final = 40
-SESSIONS_PER_ROW: Final = 200
-SHORT_TRAIL: Final = 16
+SESSIONS_PER_ROW: Final = 300
+SHORT_TRAIL: Final = 24
 RARE: Final = 10
 _LEAST_COSINE: Final = 0.15
 
