@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -113,15 +113,22 @@ class Shop:
         return DuckLake(self.folder / "lake")
 
 
-def open_shop(folder: Path, environ: Mapping[str, str]) -> Shop:
-    """The shop in `folder`. Raises: InvalidSettings."""
+def settings_of(folder: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of the shop in `folder` (None: the defaults), overlaid by `environ`. Raises: InvalidSettings."""
+    if folder is None:
+        return read_settings("", environ)
     try:
         toml = (folder / SETTINGS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InvalidSettings(
             f"{folder} is no shop: it has no {SETTINGS}; make one with `endcap init --shop {folder}`, or name another"
         ) from None
-    return Shop(folder, read_settings(toml, environ, str(folder / SETTINGS)))
+    return read_settings(toml, environ, str(folder / SETTINGS))
+
+
+def open_shop(folder: Path, environ: Mapping[str, str]) -> Shop:
+    """The shop in `folder`. Raises: InvalidSettings."""
+    return Shop(folder, settings_of(folder, environ))
 
 
 def initialise(folder: Path, currency: str, timezone: str) -> None:
@@ -378,15 +385,7 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
         failures.append(error)
         server.should_exit = True
 
-    options = Options(
-        deadline_ms=serving.deadline_ms,
-        max_in_flight_requests=serving.max_in_flight_requests,
-        max_body_bytes=serving.max_body_bytes,
-        snapshot_poll_ms=serving.snapshot_poll_ms,
-        decision_flush_ms=serving.decision_flush_ms,
-        decision_kept_s=serving.decision_kept_s,
-        checkpoint_s=serving.checkpoint_s,
-    )
+    options = Options(*(getattr(serving, each.name) for each in fields(Options)))
     clocks = Clocks(now_ms, time.perf_counter, lambda: secrets.token_urlsafe(16))
     asgi = application(lambda: open_floor(shop), options, clocks, Hooks(lambda: ready(address), failed))
     config = uvicorn.Config(asgi, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)

@@ -12,7 +12,6 @@ from rich.console import Console
 from endcap import app
 from endcap.cli.terminal import import_summary, print_list, progress, stages
 from endcap.errors import InvalidRequest
-from endcap.settings import read_settings
 
 if TYPE_CHECKING:
     from endcap.simulation import Guest
@@ -29,9 +28,8 @@ def show(folder: Path, serve_after: bool) -> None:
     from endcap.serving.web import listening
 
     finished = _finished(folder)
-    toml = (folder / app.SETTINGS).read_text(encoding="utf-8") if finished else ""
-    serving = read_settings(toml, os.environ).serving
     if serve_after:
+        serving = app.settings_of(folder if finished else None, os.environ).serving
         listening(serving.host, serving.port).close()
     if finished:
         typer.echo(f"{folder} holds a finished demo shop, shown again; remove the folder to make a new one.")
