@@ -39,13 +39,16 @@ def test_an_event_changes_the_next_list(server: Any) -> None:
 
 
 def test_an_event_that_comes_late_counts_at_its_own_time(server: Any) -> None:
-    def view(item: str, at: int) -> dict[str, object]:
-        return {"name": "view_item", "time": at, "visitor_id": "late", "items": [{"item_id": item}]}
+    def view(visitor: str, item: str, at: int) -> dict[str, object]:
+        return {"name": "view_item", "time": at, "visitor_id": visitor, "items": [{"item_id": item}]}
 
-    server.post("/v1/events", events=[view("SKU-3", NOW_MS)])
-    alone = server.listed(visitor_id="late")
-    server.post("/v1/events", events=[view("SKU-4", NOW_MS - 86_400_000)])
-    assert server.listed(visitor_id="late")[0] in alone
+    day_ago = NOW_MS - 86_400_000
+    for event in (view("late", "SKU-3", NOW_MS), view("late", "SKU-4", day_ago)):
+        server.post("/v1/events", events=[event])
+    for event in (view("in time", "SKU-4", day_ago), view("in time", "SKU-3", NOW_MS)):
+        server.post("/v1/events", events=[event])
+    assert server.listed(visitor_id="late") == server.listed(visitor_id="in time")
+    assert server.listed(visitor_id="late") != server.listed(visitor_id="nobody yet")
 
 
 def test_the_same_event_twice_is_one(server: Any) -> None:
