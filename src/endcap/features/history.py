@@ -54,7 +54,7 @@ class OwnPurchases:
 
 @dataclass(frozen=True, slots=True)
 class Touches:
-    """How often, how strongly and how long ago the shopper touched the item of late, and in this session."""
+    """How often, how strongly and how long ago the shopper touched the item of late and in the current session."""
 
     @property
     def names(self) -> tuple[str, ...]:
