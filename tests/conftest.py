@@ -5,7 +5,8 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -59,3 +60,15 @@ def policy() -> Policy:
 def states(corpus: Corpus) -> list[Case]:
     """The requests of the last five days with all that was known then; they share one shelf, that of the end."""
     return list(cases(corpus, START + 35 * DAY, "time-split"))[-200:]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a text into a file of that name."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

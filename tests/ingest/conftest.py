@@ -49,13 +49,3 @@ def shop(tmp_path: Path) -> Iterator[Ports]:
 @pytest.fixture
 def now() -> int:
     return NOW
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[[str, str], Path]:
-    def write(name: str, text: str) -> Path:
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write

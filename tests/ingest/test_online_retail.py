@@ -8,11 +8,11 @@ import pytest
 
 from endcap.domain.instants import millis
 from endcap.expressions import parse
+from endcap.formats.files import open_table
 from endcap.ingest import Ports
 from endcap.ingest.binding import ROW, bind
 from endcap.ingest.catalog import import_catalog
 from endcap.ingest.events import FIELDS, import_events
-from endcap.ingest.files import open_table
 from endcap.ingest.mapping import CatalogMapping, EventsMapping, Formula, read_mapping
 from endcap.ingest.quarantine import Quarantine
 

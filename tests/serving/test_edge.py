@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from endcap.domain.ids import ItemKey
+from endcap.ingest.rows import RowBook
 from endcap.serving.calls import EventCall, ItemCall, RecommendationCall
 from endcap.serving.edge import Edge, Moment
-from endcap.serving.items import RowBook
 from endcap.state import Shelf
 
 AT = 1_780_000_000_000

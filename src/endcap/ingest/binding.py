@@ -14,8 +14,8 @@ from endcap.errors import InvalidFeed
 from endcap.expressions import Expression, InvalidExpression, Type, columns_of, type_of
 from endcap.expressions.nodes import Column
 from endcap.expressions.parser import suggestion
+from endcap.formats.files import TableFile
 from endcap.ingest.columns import Layout, canonical, compiled, converted, integral, stored_type
-from endcap.ingest.files import TableFile
 from endcap.ingest.mapping import Formula, Mapping
 from endcap.ingest.quarantine import WITHHELD, Quarantine
 

@@ -17,6 +17,7 @@ from endcap.backends.log import Entry, bodies
 from endcap.domain.arrays import Ints
 from endcap.domain.catalog import SINCE_EVER, Change
 from endcap.domain.ids import ItemKey
+from endcap.formats.files import open_table
 from endcap.ingest import Ports, Report, Summary
 from endcap.ingest.binding import ROW, Check, Fields, bind
 from endcap.ingest.checks import (
@@ -30,7 +31,6 @@ from endcap.ingest.checks import (
 )
 from endcap.ingest.collection import paused_collection
 from endcap.ingest.derive import Deriver
-from endcap.ingest.files import open_table
 from endcap.ingest.fold import project
 from endcap.ingest.mapping import CatalogMapping
 from endcap.ingest.quarantine import Quarantine

@@ -16,6 +16,7 @@ from endcap.backends.log import Entry, bodies
 from endcap.domain.events import KINDS, Event, Kind, Line
 from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
 from endcap.expressions import Type
+from endcap.formats.files import open_table
 from endcap.ingest import Ports, Report, Summary
 from endcap.ingest.binding import Check, Fields, bind
 from endcap.ingest.checks import (
@@ -28,7 +29,6 @@ from endcap.ingest.checks import (
     time_check,
 )
 from endcap.ingest.collection import paused_collection
-from endcap.ingest.files import open_table
 from endcap.ingest.fold import RANGE, project
 from endcap.ingest.mapping import EventFields, EventsMapping
 from endcap.ingest.occurrences import Occurrences

@@ -15,6 +15,8 @@ from endcap.domain.decisions import Decision
 from endcap.domain.instants import iso
 from endcap.domain.money import major_units
 from endcap.domain.requests import Reason, Shown
+from endcap.ingest.rows import RowBook
+from endcap.ingest.texts import Texts
 from endcap.ranking import Ranker
 from endcap.serving.calls import (
     DecisionAnswer,
@@ -27,7 +29,6 @@ from endcap.serving.calls import (
     ShownAnswer,
     VersionsAnswer,
 )
-from endcap.serving.items import RowBook, Texts
 from endcap.snapshot import Snapshot
 from endcap.state import Shelf
 

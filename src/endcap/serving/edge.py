@@ -24,8 +24,8 @@ from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import minor_units
 from endcap.domain.requests import Request
+from endcap.ingest.rows import RowBook
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
-from endcap.serving.items import RowBook
 from endcap.serving.problems import FieldProblem, invalid, shortened
 from endcap.state import Shelf
 

@@ -17,10 +17,11 @@ from endcap.domain.ids import ItemKey
 from endcap.errors import GateRefused
 from endcap.ingest.checkpoint import pack_shelf
 from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
+from endcap.ingest.rows import RowBook
+from endcap.ingest.texts import open_texts
 from endcap.policy import Policy
 from endcap.serving.answers import Showcase
 from endcap.serving.edge import Edge
-from endcap.serving.items import RowBook, open_texts
 from endcap.snapshot import Snapshot
 
 _BATCH: Final = 50_000

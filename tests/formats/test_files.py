@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endcap.errors import InvalidFeed
-from endcap.ingest.files import open_table
+from endcap.formats.files import open_table
 from endcap.ingest.occurrences import Occurrences
 
 Write = Callable[[str, str], Path]

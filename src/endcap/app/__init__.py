@@ -1,0 +1,46 @@
+"""The composition root: the only package that names concrete adapters and reads settings.
+
+Knows a shop's folder, opens what a command needs of it, and hands it to the code that does the work. Adapters are
+imported where they are opened, so that serving loads no training library.
+"""
+
+from endcap.app.imports import import_catalog, import_events, importing
+from endcap.app.learning import Outputs, corpus, evaluate, train
+from endcap.app.lists import Listed, explain, open_floor, recommend, serve
+from endcap.app.shop import (
+    CURRENT,
+    PUBLIC_KEY,
+    SETTINGS,
+    SHOPPER_KEY,
+    SIGNING_KEY,
+    Shop,
+    initialise,
+    now_ms,
+    open_shop,
+    settings_of,
+)
+
+__all__ = [
+    "CURRENT",
+    "PUBLIC_KEY",
+    "SETTINGS",
+    "SHOPPER_KEY",
+    "SIGNING_KEY",
+    "Listed",
+    "Outputs",
+    "Shop",
+    "corpus",
+    "evaluate",
+    "explain",
+    "import_catalog",
+    "import_events",
+    "importing",
+    "initialise",
+    "now_ms",
+    "open_floor",
+    "open_shop",
+    "recommend",
+    "serve",
+    "settings_of",
+    "train",
+]

@@ -1,0 +1,92 @@
+"""What a shop's history teaches: training and evaluation."""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
+from endcap.backends.log.bodies import unpack
+from endcap.domain.catalog import Assignment, Change
+from endcap.domain.instants import parse_day
+from endcap.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from endcap.training import Corpus, Protocol
+
+PROTOCOLS: Final = ("next-basket", "time-split")
+
+
+def corpus(shop: Shop) -> "Corpus":
+    """All that training reads, up to the log's end; also while a server holds the log and folds it later."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    from endcap.backends.db import Recorded
+    from endcap.backends.encoder.lexical import fit_lexical
+    from endcap.backends.tables import Window
+    from endcap.ingest.fold import CATALOG, LAKE, lake_lines
+    from endcap.serving.floor import batches
+    from endcap.training import Corpus
+
+    with closing(shop.log(readonly=True)) as log, closing(shop.catalog()) as catalog:
+        end, known, in_lake = log.end("events"), log.committed(CATALOG), log.committed(LAKE)
+        keys = catalog.keys()
+        changes = [recorded for recorded in catalog.changes() if recorded.offset <= known]
+        in_files = shop.tables().interactions(Window())
+        lines = [in_files.filter(pa.compute.less_equal(in_files["offset"], in_lake))]
+        for records in batches(log, min(known, in_lake)):
+            tail = [record for record in records if record.offset <= end]
+            nouns = [(at, unpack(entry.kind, entry.version, entry.body)) for at, entry in tail if at > known]
+            keys += [noun.key for _, noun in nouns if isinstance(noun, Assignment) and noun.row >= len(keys)]
+            changes += [Recorded(at, noun) for at, noun in nouns if isinstance(noun, Change)]
+            lines.append(lake_lines([record for record in tail if record.offset > in_lake]))
+    return Corpus(pa.concat_tables(lines).unify_dictionaries(), tuple(changes), tuple(keys), end, fit_lexical)
+
+
+def train(shop: Shop, report: Report) -> str:
+    """Learn from all history; the version that is current now. Raises: GateRefused where there is too little."""
+    from endcap.releases import write_snapshot
+    from endcap.training import train as learn
+
+    report("reading history")
+    snapshot = learn(corpus(shop), None, report)
+    registry = shop.registry()
+    with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=shop.folder) as staging:
+        written = write_snapshot(snapshot, Path(staging) / "files", shop.read_key(SIGNING_KEY))
+        registry.publish("snapshot", written.version, Path(staging) / "files")
+    registry.label("snapshot", CURRENT, written.version)
+    return written.version
+
+
+class Outputs(NamedTuple):
+    """The files that an evaluation writes, None: not."""
+
+    json: Path | None = None
+    predictions: Path | None = None
+    chart: Path | None = None
+
+
+def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report) -> "RenderableType":
+    """The layer ladder of protocol and split date `cut`, fit to be printed. Raises: InvalidRequest, GateRefused."""
+    from endcap import evaluation
+
+    protocol, date = cut
+    if protocol not in PROTOCOLS:
+        raise InvalidRequest(f"--protocol {protocol} is unknown; expected {' or '.join(PROTOCOLS)}")
+    try:
+        split = evaluation.Split(date, parse_day(date, shop.settings.shop.timezone))
+    except ValueError:
+        raise InvalidRequest(f"--split {date} is no date; expected one such as 2011-10-01") from None
+    report("reading history")
+    history = corpus(shop)
+    found = evaluation.evaluate(history, cast("Protocol", protocol), split, shop.policy(), report)
+    if outputs.json:
+        outputs.json.write_bytes(evaluation.to_json(found))
+    if outputs.predictions:
+        evaluation.write_predictions(found.predictions, history.keys, outputs.predictions)
+    if outputs.chart:
+        evaluation.draw_chart(found, outputs.chart)
+    return evaluation.summary(found)

@@ -1,0 +1,135 @@
+"""Lists: a shop opened for business, one list, why it was as it was, and a server of lists."""
+
+import secrets
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from endcap.app.shop import CURRENT, POLICY, PUBLIC_KEY, Shop, now_ms
+from endcap.errors import BackendUnavailable, InvalidRequest, SnapshotRejected
+
+if TYPE_CHECKING:
+    from endcap.serving import Floor
+    from endcap.serving.calls import DecisionAnswer, RecommendationAnswer
+
+
+def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
+    """The shop with everything that the log holds folded in. `readonly` leaves all files as they are."""
+    from endcap.backends.kv.memory import MemoryKV
+    from endcap.releases import read_snapshot
+    from endcap.serving import Floor
+    from endcap.serving.floor import Ground
+    from endcap.serving.watch import PolicyFile
+
+    terms, registry = shop.settings.shop, shop.registry()
+    with ExitStack() as opened:
+        log = opened.enter_context(closing(shop.log(readonly=readonly)))
+        catalog = opened.enter_context(closing(shop.catalog()))
+        ground = Ground(
+            log=log,
+            kv=shop.kv(),
+            recent=MemoryKV(None, now_ms),
+            catalog=catalog,
+            policy=shop.policy if readonly else PolicyFile(shop.folder / POLICY, registry, time.monotonic).current,
+            current_snapshot=lambda: registry.current("snapshot", CURRENT),
+            read_snapshot=lambda version, keys: read_snapshot(
+                registry.fetch("snapshot", version), shop.read_key(PUBLIC_KEY), keys
+            ),
+            secret=shop.secret(),
+            currency=terms.currency,
+            timezone=terms.timezone,
+            readonly=readonly,
+        )
+        floor = Floor(ground)
+        opened.pop_all()
+    return floor
+
+
+class Listed(NamedTuple):
+    """A list, and why its decision is not in the log (empty: it is)."""
+
+    answer: "RecommendationAnswer"
+    not_logged: str = ""
+
+
+def recommend(shop: Shop, wanted: Mapping[str, Any]) -> Listed:
+    """One list for a call of the HTTP interface's shape. Raises: InvalidRequest."""
+    import msgspec
+
+    from endcap.serving import journal
+    from endcap.serving.answers import recommendation
+    from endcap.serving.calls import RecommendationCall
+    from endcap.serving.desk import Chosen, decide
+    from endcap.serving.problems import Refusal
+
+    not_logged = ""
+    try:
+        floor = open_floor(shop)
+    except BackendUnavailable as error:
+        floor, not_logged = open_floor(shop, readonly=True), str(error)
+    with closing(floor):
+        chosen = Chosen(secrets.token_urlsafe(16), now_ms())
+        try:
+            decision = decide(floor, floor.current(), msgspec.convert(wanted, RecommendationCall), chosen)
+        except Refusal as refused:
+            raise InvalidRequest(refused.problem.detail) from None
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(str(error)) from None
+        if not not_logged:
+            floor.ground.log.append("decisions", [journal.entry(chosen.recommendation_id, decision)])
+        return Listed(recommendation(chosen.recommendation_id, decision, floor.showcase), not_logged)
+
+
+def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
+    """What was decided under `recommendation_id`, also while a server runs. Raises: InvalidRequest."""
+    from endcap.serving import journal
+    from endcap.serving.answers import explanation
+
+    with closing(open_floor(shop, readonly=True)) as floor:
+        decision = journal.find(floor.ground.log, floor.ground.recent, recommendation_id)
+        if decision is None:
+            raise InvalidRequest(
+                f"no decision has the id {recommendation_id!r}; expected a recommendation_id that `endcap recommend` "
+                "or the HTTP interface gave (one given in the last second may not be in the log yet)"
+            )
+        snapshot = None
+        with suppress(SnapshotRejected):
+            snapshot = floor.snapshot(decision.snapshot)
+        return explanation(recommendation_id, decision, floor.showcase, snapshot)
+
+
+def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], None]) -> None:
+    """Answer over HTTP until SIGINT or SIGTERM. `announce` gets the first line, `ready` the address, both once.
+
+    Raises: InvalidSettings where the address may not be used; what `open_floor` raises.
+    """
+    import uvicorn
+
+    from endcap.serving import Clocks, Hooks, Options, application
+    from endcap.serving.web import listening, log_to_stderr
+
+    serving = shop.settings.serving
+    listener = listening(serving.host, serving.port)
+    address = f"http://{serving.host}:{listener.getsockname()[1]}"
+    announce(f"{shop.folder} on {address}, loopback only: there are no API keys")
+    failures: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    options = Options(*(getattr(serving, each.name) for each in fields(Options)))
+    clocks = Clocks(now_ms, time.perf_counter, lambda: secrets.token_urlsafe(16))
+    asgi = application(lambda: open_floor(shop), options, clocks, Hooks(lambda: ready(address), failed))
+    config = uvicorn.Config(asgi, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
+    config.timeout_graceful_shutdown = serving.drain_s
+    server = uvicorn.Server(config)
+    log_to_stderr()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with listener, suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if failures:
+        raise failures[0]
