@@ -5,9 +5,8 @@ A CSV's columns are all text; what they mean is for the mapping to say. Rows cou
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -17,18 +16,13 @@ import pyarrow.parquet as pq
 
 from endcap.domain.arrays import Ints
 from endcap.errors import InvalidFeed
+from endcap.formats import Batch
+from endcap.formats.sources import Source
 
 BATCH: Final = 1 << 16
 """Rows of a batch of Parquet; a batch of CSV is a block of bytes."""
 
 _BLOCK: Final = 1 << 23
-
-
-class Batch(NamedTuple):
-    """Some columns of consecutive rows, with the rows' numbers int64."""
-
-    numbers: Ints
-    frame: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +40,7 @@ class TableFile:
 
     def digest(self) -> str:
         """16 hexadecimal digits that name the content."""
-        with self.path.open("rb") as file:
-            return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
+        return Source(self.path).digest()
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """`columns` of all rows, in order. Raises InvalidFeed where the file is damaged or no UTF-8."""

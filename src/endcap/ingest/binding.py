@@ -14,7 +14,7 @@ from endcap.errors import InvalidFeed
 from endcap.expressions import Expression, InvalidExpression, Type, columns_of, type_of
 from endcap.expressions.nodes import Column
 from endcap.expressions.parser import suggestion
-from endcap.formats.files import TableFile
+from endcap.formats import Table
 from endcap.ingest.columns import Layout, canonical, compiled, converted, integral, stored_type
 from endcap.ingest.mapping import Formula, Mapping
 from endcap.ingest.quarantine import WITHHELD, Quarantine
@@ -65,7 +65,7 @@ class _Field:
 class Binding:
     """How to read the fields from `file`; made by `bind`. `stored` are the needed columns in canonical form."""
 
-    file: TableFile
+    file: Table
     stored: dict[str, pl.Expr]
     keep: pl.Expr
     fields: tuple[_Field, ...]
@@ -109,7 +109,7 @@ def _first_bad(fields: pl.DataFrame, checks: Sequence[Check]) -> pl.Series:
     return fields.select(pl.coalesce([*bad, pl.repeat(None, pl.len(), dtype=pl.Int16)]).alias(_WRONG)).to_series()
 
 
-def bind(mapping: Mapping, file: TableFile, timezone: str, fields: Fields) -> Binding:
+def bind(mapping: Mapping, file: Table, timezone: str, fields: Fields) -> Binding:
     """`mapping` over the columns of `file`; naive times are meant in `timezone`.
 
     Raises: InvalidFeed where a column is missing or cannot be read, or an expression has the wrong type for it.
@@ -145,7 +145,7 @@ def _columns(formulas: Iterable[Formula]) -> frozenset[str]:
     return frozenset[str]().union(*(columns_of(formula.tree) for formula in formulas))
 
 
-def _layout(mapping: Mapping, file: TableFile, timezone: str, needed: frozenset[str]) -> Layout:
+def _layout(mapping: Mapping, file: Table, timezone: str, needed: frozenset[str]) -> Layout:
     types = {name: stored_type(dtype) for name, dtype in file.schema.items()}
     for name in needed & types.keys():
         if types[name] is None:
@@ -163,7 +163,7 @@ def _layout(mapping: Mapping, file: TableFile, timezone: str, needed: frozenset[
     )
 
 
-def _check(mapping: Mapping, file: TableFile, name: str, formula: Formula, layout: Layout) -> None:
+def _check(mapping: Mapping, file: Table, name: str, formula: Formula, layout: Layout) -> None:
     try:
         given = type_of(formula.tree, layout.readable(), formula.source)
     except InvalidExpression as error:

@@ -1,0 +1,75 @@
+"""Which format a file is in, by its first bytes and names. Knows the list of formats; a module of its own reads each."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from endcap.errors import InvalidFeed
+from endcap.formats import Format, Kind, Sample, Table
+from endcap.formats.sources import Source
+
+_OBJECTS: Final = 20
+
+FORMATS: Final[Mapping[Kind, tuple[Format, ...]]] = {"catalog": (), "events": ()}
+"""In the order in which they are tried; a format of events is added here from its own module."""
+
+
+class Opened(NamedTuple):
+    """A recognised file: the name of its format, and its rows."""
+
+    format: str
+    table: Table
+
+
+def opened(path: Path, kind: Kind, encoding: str | None = None) -> Opened:
+    """The file `path` as the rows of what it is. Raises InvalidFeed where no format of `kind` fits."""
+    sample = sampled(Source(path, encoding))
+    for format_ in FORMATS[kind]:
+        if format_.fits(sample):
+            return Opened(format_.name, format_.open(sample))
+    known = ", ".join(format_.name for format_ in FORMATS[kind])
+    names = ", ".join(sample.columns[:8] or tuple(sample.objects[0])[:8] if sample.objects else ())
+    raise InvalidFeed(
+        f"{path} is in no format that is known for {kind} ({known}){': it has ' + names if names else ''}; "
+        "say what its columns mean with --map MAP.toml"
+    )
+
+
+def sampled(source: Source) -> Sample:
+    """The beginning of `source`. Raises InvalidFeed where it is empty or cannot be read."""
+    if source.is_parquet():
+        try:
+            with pq.ParquetFile(source.path) as file:
+                return Sample(source, "parquet", tuple(file.schema_arrow.names))
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidFeed(f"{source.path} cannot be read: {error}; export it again as Parquet") from error
+    text = source.head()
+    begin = text.lstrip()[0]
+    if begin == "<":
+        return Sample(source, "xml", text=text)
+    if begin in "{[":
+        return Sample(source, "json", objects=_objects(text), text=text)
+    header = text.splitlines()[0]
+    separator = max("\t,;|", key=header.count)
+    columns = tuple(name.strip().strip('"') for name in header.split(separator))
+    return Sample(source, "table", columns, text=text, separator=separator)
+
+
+def _objects(text: str) -> tuple[dict[str, Any], ...]:
+    """The first objects of JSON lines, of an array, or of one document, as many as are whole in `text`."""
+    decoder = json.JSONDecoder()
+    place = 0
+    found: list[dict[str, Any]] = []
+    while len(found) < _OBJECTS:
+        place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,["))
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        if isinstance(value, dict):
+            found.append(value)
+    return tuple(found)
