@@ -1,4 +1,4 @@
-"""Which format a file is in, by its first bytes and names. Knows the list of formats; a module of its own reads each."""
+"""Which format a file is in, by its first bytes and names. Knows the list of formats; each has a module of its own."""
 
 import json
 from collections.abc import Mapping
