@@ -135,6 +135,87 @@ def test_person_gives_all_records_about_one_person_in_order(log: Log) -> None:
     assert log.person("events", b"") == []
 
 
+def test_records_of_a_kind_come_in_order(log: Log) -> None:
+    log.append(
+        "events", [entry(), Entry("link", b"", b"p", 3, b"one"), Entry("erasure", b"", b"", 4, b"gone"), entry()]
+    )
+    log.append("events", [Entry("link", b"", b"q", 1, b"two")])
+    assert [(found.offset, found.entry.body) for found in log.of_kind("events", "link")] == [(2, b"one"), (5, b"two")]
+    assert [found.offset for found in log.of_kind("events", "erasure")] == [3]
+    assert [found.offset for found in log.of_kind("events", "event")] == [1, 4]
+    assert log.of_kind("decisions", "link") == []
+
+
+def test_people_are_told_once_each(log: Log) -> None:
+    log.append("events", [entry(shopper=b"p"), entry(shopper=b"q"), entry(), entry(shopper=b"p")])
+    assert sorted(log.shoppers("events")) == [b"p", b"q"]
+    assert log.shoppers("decisions") == []
+
+
+def test_people_are_forgotten_in_every_stream_and_others_stay(opened: Callable[..., Log]) -> None:
+    log = opened()
+    log.append("events", [entry(b"1", b"p"), entry(b"2", b"q"), entry(b"3"), entry(b"4", b"r"), entry(b"5", b"p")])
+    log.append("decisions", [entry(b"d", b"p"), entry(b"e", b"q")])
+    assert log.forget([b"p", b"r", b"nobody", b""]) == 4
+    assert log.forget([b"p"]) == 0
+    for each in (log, opened(readonly=True)):
+        assert [found.entry.key for found in each.read("events", 0, 9)] == [b"2", b"3"]
+        assert [found.entry.key for found in each.read("decisions", 0, 9)] == [b"e"]
+        assert each.person("events", b"p") == []
+        assert each.find("decisions", b"d") is None
+        assert sorted(each.shoppers("events")) == [b"q"]
+
+
+def test_what_is_forgotten_does_not_come_back_and_leaves_its_offset_unused(opened: Callable[..., Log]) -> None:
+    log = opened()
+    log.append("events", [entry(b"1", b"q"), entry(b"2", b"p")])
+    log.append("decisions", [entry(b"d", b"p")])
+    log.forget([b"p"])
+    log.close()
+    log = opened()
+    assert (log.end("events"), log.end("decisions")) == (2, 1)
+    assert log.append("events", [entry(b"2", b"p"), entry(b"3", b"p")]) == ([2, 3], [False, True])
+    assert log.append("decisions", [entry(b"d", b"p"), entry(b"e", b"q")]) == ([1, 2], [False, True])
+    assert log.find("decisions", b"d") is None
+    assert [found.offset for found in log.read("events", 0, 9)] == [1, 3]
+
+
+def test_no_byte_of_a_forgotten_person_stays_in_any_file(opened: Callable[..., Log], tmp_path: Path) -> None:
+    """Thousands of people in random order split many pages, whose unused parts keep copies of cells that moved."""
+    generator = random.Random(5)
+    people = [generator.randbytes(16) for _ in range(400)]
+    log = opened()
+    for _ in range(40):
+        some = [generator.choice(people) for _ in range(200)]
+        log.append("events", [entry(generator.randbytes(16), who, b"body of " + who) for who in some])
+        log.append(
+            "decisions", [entry(generator.randbytes(16), who, who * generator.randrange(900)) for who in some[:9]]
+        )
+    gone = people[:50]
+    kept = [found for found in log.read("events", 0, 10_000) if found.entry.shopper not in gone]
+    log.forget(gone)
+    assert log.read("events", 0, 10_000) == kept
+    content = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert [who.hex() for who in gone if who in content] == []
+    assert all(who in content for who in people[50:])
+
+
+def test_forgetting_goes_on_beside_writers(log: Log) -> None:
+    def send(number: int) -> None:
+        for _ in range(40):
+            log.append("events", [entry(shopper=b"%d" % number)])
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(send, number) for number in range(4)]
+        for _ in range(10):
+            log.forget([b"0"])
+        for each in sent:
+            each.result()
+    log.forget([b"0"])
+    assert [len(log.person("events", b"%d" % n)) for n in range(4)] == [0, 40, 40, 40]
+    assert log.end("events") == 160
+
+
 def test_a_body_of_megabytes_comes_back_whole(log: Log) -> None:
     body = random.Random(1).randbytes(3_000_000)
     log.append("events", [entry(body=body), entry()])
@@ -224,7 +305,11 @@ def test_a_reader_may_open_the_log_meanwhile_and_sees_what_is_appended(opened: C
     assert reader.end("events") == 1
     log.append("events", [entry(b"b")])
     assert [record.entry.key for record in reader.read("events", 0, 10)] == [b"a", b"b"]
-    for write in (lambda: reader.append("events", [entry()]), lambda: reader.commit("fold", 1)):
+    for write in (
+        lambda: reader.append("events", [entry()]),
+        lambda: reader.commit("fold", 1),
+        lambda: reader.forget([b"p"]),
+    ):
         with pytest.raises(BackendUnavailable, match="opened for reading"):
             write()
 

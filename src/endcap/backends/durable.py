@@ -3,6 +3,7 @@
 A rename is atomic but not durable until the folder that holds the name is synced. Knows nothing of contents.
 """
 
+import mmap
 import os
 from pathlib import Path
 from typing import Final
@@ -50,3 +51,11 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     unfinished.replace(path)
     sync(path.parent)
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Whether the file `path` has the bytes `content` anywhere, in use or not."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(content) >= 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from endcap.backends.log import Log, Record
 from endcap.backends.log.bodies import unpack
-from endcap.domain.catalog import Assignment
+from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import Event, Events
 from endcap.policy import Policy
@@ -76,7 +76,7 @@ class Replay:
                 self._shelf.observe(Events.of([noun]))
             elif isinstance(noun, Assignment):
                 self._shelf.reserve(noun.row + 1)
-            elif not isinstance(noun, Decision):
+            elif isinstance(noun, Change):
                 self._shelf.apply(noun)
             self._shelf.offset = self._ahead.offset
             self._ahead = next(self._records, None)

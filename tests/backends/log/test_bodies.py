@@ -12,6 +12,7 @@ from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision, Evidence
 from endcap.domain.events import Event, Events, Kind, Line
 from endcap.domain.ids import ItemKey
+from endcap.domain.people import Erasure, Link, Turn
 from endcap.domain.requests import Dropped, Offsets, Reason, Request, Shown
 from endcap.errors import BackendUnavailable
 
@@ -29,6 +30,13 @@ changes = st.builds(
 )  # fmt: skip
 assignments = st.builds(Assignment, int32, st.builds(ItemKey, st.sampled_from(["item", "group"]), text))
 
+keys = st.binary(min_size=16, max_size=16)
+links = st.builds(Link, keys, st.integers(0, 2**31), keys, st.just(b"") | keys, int64)
+erasures = st.builds(
+    Erasure, st.lists(keys, max_size=4).map(tuple),
+    st.lists(st.builds(Turn, keys, st.integers(0, 9), int64), max_size=3).map(tuple), int64,
+)  # fmt: skip
+
 
 def decision(votes: np.ndarray, features: np.ndarray) -> Decision:
     session = Events(
@@ -43,10 +51,12 @@ def decision(votes: np.ndarray, features: np.ndarray) -> Decision:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["event", "change", "row"])
+@pytest.mark.parametrize("kind", ["event", "change", "row", "link", "erasure"])
 @given(data=st.data())
 def test_a_noun_comes_back_equal(kind: RecordKind, data: st.DataObject) -> None:
-    nouns: dict[str, st.SearchStrategy[Noun]] = {"event": events, "change": changes, "row": assignments}
+    nouns: dict[str, st.SearchStrategy[Noun]] = {
+        "event": events, "change": changes, "row": assignments, "link": links, "erasure": erasures,
+    }  # fmt: skip
     noun = data.draw(nouns[kind])
     found = unpack(kind, 1, pack(noun))
     assert found == noun

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from endcap.backends.log import Entry
-from endcap.backends.log.sqlite import SqliteLog
+from endcap.backends.log.sqlite import _OF_KIND, SqliteLog
 from endcap.errors import BackendUnavailable
 
 ENTRY = Entry("event", b"", b"", 0, b"body")
@@ -170,10 +170,36 @@ def test_another_program_s_sqlite_file_is_refused_and_left_as_it_is(path: Path) 
 def test_a_log_of_a_newer_format_is_refused_with_the_remedy(path: Path, readonly: bool) -> None:
     SqliteLog(path).close()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(BackendUnavailable, match=r"has format 2, this release reads format 1; upgrade endcap"):
+    with pytest.raises(BackendUnavailable, match=r"has format 3, this release reads formats 1 and 2; upgrade endcap"):
         SqliteLog(path, readonly=readonly)
+
+
+def test_a_log_of_the_format_before_is_read_as_it_is_and_brought_up_by_its_writer(path: Path) -> None:
+    log = SqliteLog(path)
+    log.append("events", [ENTRY, Entry("link", b"", b"p", 0, b"link")])
+    log.close()
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP INDEX events_identities; PRAGMA user_version = 1")
+    connection.close()
+    for readonly, version in ((True, 1), (False, 2), (False, 2)):
+        log = SqliteLog(path, readonly=readonly)
+        assert (log.end("events"), [found.offset for found in log.of_kind("events", "link")]) == (2, [2])
+        log.close()
+        connection = sqlite3.connect(path)
+        assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+        connection.close()
+
+
+def test_links_and_erasures_are_found_through_their_index(path: Path) -> None:
+    SqliteLog(path).close()
+    connection = apsw.Connection(str(path))
+    for condition in _OF_KIND.values():
+        query = "EXPLAIN QUERY PLAN SELECT * FROM events WHERE :condition ORDER BY offset"
+        plan = connection.execute(query.replace(":condition", condition)).get
+        assert "events_identities" in str(plan)
+    connection.close()
 
 
 @pytest.mark.parametrize("readonly", [False, True])

@@ -1,12 +1,13 @@
 """The append-only, replayable log: the truth from which state, lake and catalog are rebuilt."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Stream: TypeAlias = Literal["events", "decisions"]
-"""`events` holds events, row assignments and catalog changes in one offset space; `decisions` what was answered."""
+"""`events` holds events, row assignments, catalog changes, links of people and erasures in one offset space;
+`decisions` what was answered."""
 
-RecordKind: TypeAlias = Literal["event", "row", "change", "decision"]
+RecordKind: TypeAlias = Literal["event", "row", "change", "link", "erasure", "decision"]
 
 
 class Entry(NamedTuple):
@@ -25,7 +26,7 @@ class Entry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """An entry at its offset; offsets start at 1 and grow by 1."""
+    """An entry at its offset; offsets start at 1 and grow by 1, and what is forgotten leaves its offset unused."""
 
     offset: int
     entry: Entry
@@ -49,6 +50,19 @@ class Log(Protocol):
 
     def person(self, stream: Stream, shopper: bytes) -> list[Record]:
         """All records about one person, in order."""
+
+    def of_kind(self, stream: Stream, kind: RecordKind) -> list[Record]:
+        """All records of one kind, in order; links and erasures are found without reading the others."""
+
+    def shoppers(self, stream: Stream) -> list[bytes]:
+        """The distinct people whom records are about."""
+
+    def forget(self, people: Collection[bytes]) -> int:
+        """Remove for good all records about `people` from every stream; how many there were.
+
+        On return nothing of them is left in any file. Their dedupe keys stay, so that none can come back, and no offset
+        is ever used again.
+        """
 
     def find(self, stream: Stream, key: bytes) -> Record | None:
         """The record with the dedupe key `key`, None where there is none."""

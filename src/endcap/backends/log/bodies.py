@@ -13,9 +13,10 @@ from endcap.backends.log import RecordKind
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import Event
+from endcap.domain.people import Erasure, Link
 from endcap.errors import BackendUnavailable
 
-Noun: TypeAlias = Assignment | Change | Event | Decision
+Noun: TypeAlias = Assignment | Change | Event | Link | Erasure | Decision
 
 FORMAT: Final = 1
 """The body format that `pack` writes and `unpack` reads: the `version` of an entry."""
@@ -46,6 +47,8 @@ _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     "row": msgspec.msgpack.Decoder(Assignment),
     "change": msgspec.msgpack.Decoder(Change),
     "event": msgspec.msgpack.Decoder(Event),
+    "link": msgspec.msgpack.Decoder(Link),
+    "erasure": msgspec.msgpack.Decoder(Erasure),
     "decision": msgspec.msgpack.Decoder(Decision, dec_hook=_decoded),
 }
 
@@ -64,6 +67,10 @@ def unpack(kind: Literal["row"], version: int, body: bytes) -> Assignment: ...
 def unpack(kind: Literal["change"], version: int, body: bytes) -> Change: ...
 @overload
 def unpack(kind: Literal["event"], version: int, body: bytes) -> Event: ...
+@overload
+def unpack(kind: Literal["link"], version: int, body: bytes) -> Link: ...
+@overload
+def unpack(kind: Literal["erasure"], version: int, body: bytes) -> Erasure: ...
 @overload
 def unpack(kind: Literal["decision"], version: int, body: bytes) -> Decision: ...
 @overload

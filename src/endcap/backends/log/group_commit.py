@@ -67,6 +67,23 @@ class GroupCommit:
             raise call.error
         return cast(T, call.result)
 
+    def alone(self, work: Callable[[apsw.Connection], T]) -> T:
+        """What `work` returns, run outside any transaction while nobody else writes. Raises: BackendUnavailable."""
+        with self._turn:
+            while self._writing:
+                self._turn.wait()
+            if self._refusal is not None:
+                raise self._refusal
+            self._writing = True
+        try:
+            return work(self._connection)
+        except apsw.Error as error:
+            raise self._explain(error) from error
+        finally:
+            with self._turn:
+                self._writing = False
+                self._turn.notify_all()
+
     def close(self) -> None:
         """Let the write under way finish, refuse all later ones and close the connection."""
         with self._turn:

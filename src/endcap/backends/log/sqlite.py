@@ -5,22 +5,23 @@ Knows offsets, dedupe keys and consumers; does not know what the bodies mean.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
 
-from endcap.backends.durable import sync
-from endcap.backends.log import Appended, Entry, Log, Record, Stream
+from endcap.backends.durable import holds, sync
+from endcap.backends.log import Appended, Entry, Log, Record, RecordKind, Stream
 from endcap.backends.log.group_commit import GroupCommit
 from endcap.backends.log.lock import WriterLock
 from endcap.errors import BackendUnavailable
 
 T = TypeVar("T")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_READABLE: Final = (1, FORMAT)
 _APPLICATION: Final = 0x45434C47
 _STREAMS: Final[tuple[Stream, ...]] = ("events", "decisions")
 _STREAM_TABLE: Final = """
@@ -41,6 +42,18 @@ _COLUMNS: Final = "offset, kind, key, shopper, at, body, version"
 _CONSUMERS_TABLE: Final = """
 CREATE TABLE consumers (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID
 """
+_PEOPLE_INDEX: Final = """
+CREATE INDEX events_identities ON events (kind, offset) WHERE kind = 'link' OR kind = 'erasure'
+"""
+"""New in format 2; without it, in a file of format 1 that is only read, the same query reads every record."""
+_OF_KIND: Final = {"link": "kind = 'link'", "erasure": "kind = 'erasure'"}
+_END: Final = """
+SELECT max(
+    coalesce((SELECT max(offset) FROM {stream}), 0),
+    coalesce((SELECT offset FROM consumers WHERE name = 'end of {stream}'), 0)
+)
+"""
+"""The last offset ever given: the consumer of that name remembers it when the last records are forgotten."""
 _ADVANCE: Final = """
 INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)
 """
@@ -48,6 +61,7 @@ _WRITER: Final = """
 PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
 PRAGMA cache_size = -131072;
 PRAGMA wal_autocheckpoint = 8000;
 PRAGMA journal_size_limit = 67108864;
@@ -110,6 +124,28 @@ class SqliteLog(Log):
             (shopper,),
         )
 
+    def of_kind(self, stream: Stream, kind: RecordKind) -> list[Record]:
+        """All records of one kind, in order; links and erasures are found without reading the others."""
+        condition = _OF_KIND.get(kind)
+        return self._records(
+            f"SELECT {_COLUMNS} FROM {_table(stream)} WHERE {condition or 'kind = ?'} ORDER BY offset",
+            () if condition else (kind,),
+        )
+
+    def shoppers(self, stream: Stream) -> list[bytes]:
+        """The distinct people whom records are about."""
+        with self._reading, self._explained("read"):
+            found = self._reader.execute(f"SELECT DISTINCT shopper FROM {_table(stream)}_people")
+            return [row[0] for row in found]
+
+    def forget(self, people: Collection[bytes]) -> int:
+        """Remove for good all records about `people`; a big log is rewritten where pages hold copies of what moved."""
+        keys = sorted(set(people) - {b""})
+        removed = self._write(lambda connection: sum(_forget(connection, stream, keys) for stream in _STREAMS))
+        if self._commits is not None:
+            self._commits.alone(lambda connection: self._scrub(connection, keys))
+        return removed
+
     def find(self, stream: Stream, key: bytes) -> Record | None:
         """The record with the dedupe key `key`, None where there is none."""
         records = self._records(
@@ -120,7 +156,7 @@ class SqliteLog(Log):
 
     def end(self, stream: Stream) -> int:
         """The last offset, 0 where the stream is empty."""
-        return self._number(f"SELECT max(offset) FROM {_table(stream)}", ())
+        return self._number(_END.format(stream=_table(stream)), ())
 
     def commit(self, consumer: str, offset: int) -> None:
         """Remember that `consumer` has taken in everything up to `offset`; a lower one than before is ignored."""
@@ -135,6 +171,16 @@ class SqliteLog(Log):
         with self._reading, self._explained("closed"):
             self._reader.close()
             self._release()
+
+    def _scrub(self, connection: apsw.Connection, keys: Sequence[bytes]) -> None:
+        """Bring the WAL into the file and cut it; rewrite the file if a page still holds a key in its unused part.
+
+        Deleted cells are zeroed, but a page that was split earlier may keep copies of cells that moved.
+        """
+        _cut_wal(connection)
+        if any(holds(self.path, key) for key in keys):
+            connection.execute("VACUUM")
+            _cut_wal(connection)
 
     def _release(self) -> None:
         if self._commits is not None:
@@ -178,10 +224,15 @@ class SqliteLog(Log):
                 for stream in _STREAMS:
                     connection.execute(_STREAM_TABLE.format(stream=stream))
                 connection.execute(_CONSUMERS_TABLE)
+                connection.execute(_PEOPLE_INDEX)
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
             sync(self.path.parent)
-        _check_format(connection, self.path)
+        found = _check_format(connection, self.path)
         _configure(connection)
+        if found < FORMAT:
+            with connection:
+                connection.execute(_PEOPLE_INDEX)
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
         return connection
 
     @contextmanager
@@ -205,7 +256,7 @@ def _table(stream: Stream) -> Stream:
 
 def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> Appended:
     offset_of = _known(connection, stream, entries)
-    end = connection.execute(f"SELECT max(offset) FROM {_table(stream)}").get or 0
+    end = connection.execute(_END.format(stream=_table(stream))).get
     offsets, fresh, rows = [], [], []
     for entry in entries:
         offset = offset_of.get(entry.key) if entry.key else None
@@ -235,18 +286,38 @@ def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]
     return known
 
 
+def _forget(connection: apsw.Connection, stream: Stream, keys: Sequence[bytes]) -> int:
+    connection.execute(_ADVANCE, (f"end of {stream}", connection.execute(_END.format(stream=stream)).get))
+    before = connection.total_changes()
+    for key in keys:
+        connection.execute(
+            f"DELETE FROM {stream} WHERE offset IN (SELECT offset FROM {stream}_people WHERE shopper = ?)", (key,)
+        )
+    removed = connection.total_changes() - before
+    connection.executemany(f"DELETE FROM {stream}_people WHERE shopper = ?", [(key,) for key in keys])
+    return removed
+
+
+def _cut_wal(connection: apsw.Connection) -> None:
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").get
+    if busy:
+        raise apsw.BusyError("another process reads the log, so its WAL cannot be cut")
+
+
 def _configure(connection: apsw.Connection) -> None:
     """Run every statement of _WRITER; apsw stops at the first that gives a row until the row is fetched."""
     connection.execute(_WRITER).fetchall()
 
 
-def _check_format(connection: apsw.Connection, path: Path) -> None:
+def _check_format(connection: apsw.Connection, path: Path) -> int:
+    """The format of the file."""
     application = connection.execute("PRAGMA application_id").get
     version = connection.execute("PRAGMA user_version").get
     if application != _APPLICATION:
         raise BackendUnavailable(f"{path} is a SQLite file but no log of Endcap; move it away or use another folder")
-    if version != FORMAT:
+    if version not in _READABLE:
         raise BackendUnavailable(
-            f"the log {path} has format {version}, this release reads format {FORMAT}; "
+            f"the log {path} has format {version}, this release reads formats {' and '.join(map(str, _READABLE))}; "
             "upgrade endcap to the release that wrote it"
         )
+    return int(version)
