@@ -45,6 +45,7 @@ def aisles(seed: int, shoppers: int = 120, secret: bytes = b"a") -> Corpus:
             "time": [line[1] for line in rows],
             "shopper": pa.array([keys[line[0]] for line in rows], pa.binary(16)),
             "guest": [False] * len(rows),
+            "bot": [False] * len(rows),
             "session": np.zeros(len(rows), np.int64),
             "basket": np.zeros(len(rows), np.int64),
             "kind": pa.array([int(line[2]) for line in rows], pa.uint8()),

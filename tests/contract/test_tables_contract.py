@@ -34,9 +34,9 @@ def lines(offsets: list[int], times: list[int]) -> pa.Table:
     rows = [
         {
             "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0,
-            "session": -offset, "basket": 2**62 + offset, "kind": offset % 9 + 1, "row": offset * 3,
-            "quantity": line + 1, "price": -1, "region": ["", "DE", "ÅX"][offset % 3], "placement": "home",
-            "recommendation_id": f"r{offset}",
+            "bot": offset % 3 == 0, "session": -offset, "basket": 2**62 + offset, "kind": offset % 9 + 1,
+            "row": offset * 3, "quantity": line + 1, "price": -1, "region": ["", "DE", "ÅX"][offset % 3],
+            "placement": "home", "recommendation_id": f"r{offset}",
         }
         for offset, time in zip(offsets, times, strict=True)
         for line in range(1 + (offset % 3 == 0))

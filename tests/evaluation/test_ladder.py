@@ -76,7 +76,8 @@ def table(lines: list[tuple[int, int, int]], keys: Sequence[bytes]) -> pa.Table:
     count = len(lines)
     columns = {
         "offset": range(100, 100 + count), "line": [0] * count, "time": [at for at, _, _ in lines],
-        "shopper": [keys[shopper] for _, shopper, _ in lines], "guest": [False] * count, "session": [0] * count,
+        "shopper": [keys[shopper] for _, shopper, _ in lines], "guest": [False] * count, "bot": [False] * count,
+        "session": [0] * count,
         "basket": [1 + at * 100 + shopper for at, shopper, _ in lines], "kind": [int(Kind.PURCHASE)] * count,
         "row": [row for _, _, row in lines], "quantity": [1] * count, "price": [100] * count, "region": ["UK"] * count,
         "placement": [""] * count, "recommendation_id": [""] * count,

@@ -55,7 +55,8 @@ class Event:
     """One event as the log keeps it (format 1): no raw id of a person, no free text.
 
     `time` and `received` are ms UTC. `session` and `basket` are keyed numbers, 0 where none was given.
-    A `guest` has no visitor or user id: its `shopper` stands for one session only.
+    A `guest` has no visitor or user id: its `shopper` stands for one session only. What a `bot` did is kept and never
+    learned from.
     """
 
     kind: Kind
@@ -69,6 +70,7 @@ class Event:
     region: str = ""
     placement: str = ""
     recommendation_id: str = ""
+    bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class Events:
             kind=np.array([event.kind for event, _ in lines], np.uint8),
             session=np.array([event.session for event, _ in lines], np.int64),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Events"]) -> Self:
+        """The entries of all `parts`, one after the other; there is at least one part."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """The entries that `index` selects, in its order."""

@@ -7,24 +7,24 @@ nothing. Knows no file formats and no clock.
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from typing import Any, Final, NamedTuple, Self
+from operator import itemgetter
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import DTypeLike, NDArray
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
 from endcap.backends.log import Log, Record, bodies
 from endcap.backends.tables import INTERACTIONS, Tables
-from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment, Change
-from endcap.domain.events import Event, Events, Kind
+from endcap.domain.events import Event
+from endcap.domain.lines import Coded, Lines
 from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
 from endcap.ingest.checkpoint import pack_shelf, unpack_shelf
-from endcap.state import NEWCOMER, Shelf, Shopper, fold
+from endcap.state import NEWCOMER, Shelf, Shopper
+from endcap.state.crowd import Crowd, fold_crowd
 
 RANGE: Final = 200_000
 """Records read, and lines of the lake written, in one go."""
@@ -34,68 +34,50 @@ SHOPPER_PREFIX: Final = b"shopper:"
 CATALOG, LAKE = "catalog", "lake"
 
 
-class _Lines(NamedTuple):
-    """The lines of some events: `offset` int64 [lines], `owner` int32 [lines] the place of each in `events`."""
+class Batch(NamedTuple):
+    """Consecutive records up to the offset `last`: the lines of the events, and all else with its offset, in order."""
 
-    events: list[Event]
-    owner: Rows
-    offset: Ints
-    columns: Events
-
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
-        """The lines that `index` selects; `events` stay as they are."""
-        return self._replace(owner=self.owner[index], offset=self.offset[index], columns=self.columns.take(index))
-
-    def after(self, offset: int) -> Self:
-        """The lines of records above `offset`."""
-        return self.take(slice(int(np.searchsorted(self.offset, offset, side="right")), None))
-
-    def each(self, attribute: str, dtype: DTypeLike) -> NDArray[Any]:
-        """[lines]: an attribute of the events."""
-        return np.array([getattr(event, attribute) for event in self.events], dtype)[self.owner]
-
-
-class _Batch(NamedTuple):
-    """Consecutive records, decoded: `offsets` and `nouns` in log order, and the lines of the events among them."""
-
-    offsets: list[int]
-    nouns: list[bodies.Noun]
-    lines: _Lines
+    last: int
+    others: list[tuple[int, bodies.Noun]]
+    lines: Lines
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Self:
         """Decode `records`."""
-        offsets = [record.offset for record in records]
-        nouns = [bodies.unpack(entry.kind, entry.version, entry.body) for _, entry in records]
-        events = [noun for noun in nouns if isinstance(noun, Event)]
-        owner = np.repeat(np.arange(len(events), dtype=np.int32), [len(event.lines) for event in events])
-        at = np.array(
-            [offset for offset, noun in zip(offsets, nouns, strict=True) if isinstance(noun, Event)], np.int64
-        )
-        time = np.array([event.time for event in events], np.int64)[owner]
-        kind = np.array([event.kind for event in events], np.uint8)[owner]
-        session = np.array([event.session for event in events], np.int64)[owner]
-        row = np.array([line.row for event in events for line in event.lines], np.int32)
-        return cls(offsets, nouns, _Lines(events, owner, at[owner], Events(time, row, kind, session)))
+        events: list[Event] = []
+        at: list[int] = []
+        others: list[tuple[int, bodies.Noun]] = []
+        for offset, entry in records:
+            noun = bodies.unpack(entry.kind, entry.version, entry.body)
+            if isinstance(noun, Event):
+                events.append(noun)
+                at.append(offset)
+            else:
+                others.append((offset, noun))
+        return cls(records[-1].offset if records else 0, others, Lines.of(events, at))
 
-    def first_after(self, offset: int) -> int:
-        """The index of the first record above `offset`."""
-        return bisect_right(self.offsets, offset)
+    def others_after(self, offset: int) -> list[tuple[int, bodies.Noun]]:
+        """What is no event, above `offset`."""
+        return self.others[bisect_right(self.others, offset, key=itemgetter(0)) :]
 
 
 def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
     """Bring catalog, lake, shoppers and shelf to the end of the log and return it; `report` gets offsets on the way."""
     done = min(shop.log.committed(CATALOG), shop.log.committed(LAKE), shop.shelf.offset)
     while records := shop.log.read("events", done, RANGE):
-        batch = _Batch.of(records)
-        _fold_catalog(shop.log, shop.catalog, batch)
-        _fold_lake(shop.log, shop.tables, batch)
-        _fold_state(shop.kv, shop.shelf, batch)
-        checkpoint(shop.kv, shop.shelf)
+        take_in(shop, Batch.of(records))
         done = records[-1].offset
         if report:
             report(done)
     return done
+
+
+def take_in(shop: Ports, batch: Batch) -> None:
+    """Bring catalog, lake, shoppers and shelf to the end of `batch`, which follows what they all hold already."""
+    _fold_catalog(shop.log, shop.catalog, batch)
+    _fold_lake(shop.log, shop.tables, batch)
+    _fold_state(shop.kv, shop.shelf, batch)
+    checkpoint(shop.kv, shop.shelf)
 
 
 def rebuild_state(shop: Ports) -> None:
@@ -124,76 +106,64 @@ def fold_events(kv: KV, shelf: Shelf, records: Sequence[Record]) -> None:
 
     The serving process calls this with what it has just appended, and `checkpoint` from time to time.
     """
-    _fold_state(kv, shelf, _Batch.of(records))
+    _fold_state(kv, shelf, Batch.of(records))
 
 
 def lake_lines(records: Sequence[Record]) -> pa.Table:
     """The lines of the events among `records` as the lake will keep them (schema INTERACTIONS)."""
-    return _interactions(_Batch.of(records).lines)
+    return _interactions(Batch.of(records).lines)
 
 
-def _fold_catalog(log: Log, catalog: Catalog, batch: _Batch) -> None:
-    fresh = batch.first_after(log.committed(CATALOG))
-    if fresh == len(batch.offsets):
+def _fold_catalog(log: Log, catalog: Catalog, batch: Batch) -> None:
+    done = log.committed(CATALOG)
+    if done >= batch.last:
         return
-    placed = list(zip(batch.offsets[fresh:], batch.nouns[fresh:], strict=True))
+    placed = batch.others_after(done)
     assignments = [noun for _, noun in placed if isinstance(noun, Assignment)]
     changes = [Recorded(offset, noun) for offset, noun in placed if isinstance(noun, Change)]
     if assignments:
         catalog.assign(assignments)
     if changes:
         catalog.record(changes)
-    log.commit(CATALOG, batch.offsets[-1])
+    log.commit(CATALOG, batch.last)
 
 
-def _fold_lake(log: Log, tables: Tables, batch: _Batch) -> None:
+def _fold_lake(log: Log, tables: Tables, batch: Batch) -> None:
     """One range of the lake from what was committed last: the lake replaces one that a crash left without a commit."""
-    fresh = batch.first_after(log.committed(LAKE))
-    if fresh == len(batch.offsets):
+    done = log.committed(LAKE)
+    if done >= batch.last:
         return
-    lines = batch.lines.after(batch.offsets[fresh] - 1)
-    if len(lines.owner):
-        tables.write(_interactions(lines), batch.offsets[fresh], batch.offsets[-1])
-    log.commit(LAKE, batch.offsets[-1])
+    lines = batch.lines.after(done)
+    if len(lines):
+        tables.write(_interactions(lines), done + 1, batch.last)
+    log.commit(LAKE, batch.last)
 
 
-def _fold_state(kv: KV, shelf: Shelf, batch: _Batch) -> None:
-    _fold_shoppers(kv, batch.lines)
-    fresh = batch.first_after(shelf.offset)
-    lines = batch.lines.after(shelf.offset)
-    for kind, run in groupby(range(fresh, len(batch.nouns)), key=lambda place: type(batch.nouns[place])):
-        places = list(run)
-        if kind is Event:
-            borders = np.searchsorted(lines.offset, [batch.offsets[places[0]], batch.offsets[places[-1]] + 1])
-            shelf.observe(lines.columns.take(slice(*borders.tolist())))
-        else:
-            _shelve(shelf, batch.nouns[places[0] : places[-1] + 1])
-        shelf.offset = batch.offsets[places[-1]]
-
-
-def _shelve(shelf: Shelf, nouns: Sequence[bodies.Noun]) -> None:
-    for noun in nouns:
+def _fold_state(kv: KV, shelf: Shelf, batch: Batch) -> None:
+    lines = batch.lines.take(~batch.lines.bot)
+    _fold_shoppers(kv, lines)
+    lines = lines.after(shelf.offset)
+    seen = 0
+    for offset, noun in batch.others_after(shelf.offset):
+        until = int(np.searchsorted(lines.offset, offset))
+        if until > seen:
+            shelf.observe(lines.columns.take(slice(seen, until)))
+            seen = until
         if isinstance(noun, Assignment):
             shelf.reserve(noun.row + 1)
         elif isinstance(noun, Change):
             shelf.apply(noun)
+    shelf.observe(lines.columns.take(slice(seen, None)))
+    shelf.offset = max(shelf.offset, batch.last)
 
 
-def _fold_shoppers(kv: KV, lines: _Lines) -> None:
+def _fold_shoppers(kv: KV, lines: Lines) -> None:
     """Each person's lines at once; no result depends on another person's, nor on the order of persons."""
-    codes: dict[bytes, int] = {}
-    person = np.array([codes.setdefault(event.shopper, len(codes)) for event in lines.events], np.int32)[lines.owner]
-    order = np.argsort(person, kind="stable")
-    borders = np.searchsorted(person[order], np.arange(len(codes) + 1))
-    keys = [SHOPPER_PREFIX + shopper for shopper in codes]
-    folded: dict[bytes, bytes] = {}
-    for code, (key, packed) in enumerate(zip(keys, kv.get_many(keys), strict=True)):
-        before = _shopper(packed)
-        among = order[borders[code] : borders[code + 1]]
-        among = among[lines.offset[among] > before.offset]
-        if len(among):
-            folded[key] = _fold_person(before, lines, among).packed()
-    kv.set_many(folded)
+    keys = [SHOPPER_PREFIX + shopper for shopper in lines.shopper.values]
+    before = [_shopper(packed) for packed in kv.get_many(keys)]
+    crowd = Crowd(lines.shopper.codes, lines.columns, lines.offset, lines.region.codes, lines.region.values)
+    folded = fold_crowd(before, crowd)
+    kv.set_many({keys[person]: shopper.packed() for person, shopper in folded.items()})
 
 
 def _shopper(packed: bytes | None) -> Shopper:
@@ -205,42 +175,27 @@ def _shopper(packed: bytes | None) -> Shopper:
         ) from None
 
 
-def _fold_person(shopper: Shopper, lines: _Lines, among: NDArray[np.intp]) -> Shopper:
-    """`fold` in two parts where the latest lines name no region: a region counts at the time of its own line."""
-    columns = lines.columns.take(among)
-    offset = int(lines.offset[among].max())
-    events = [lines.events[index] for index in lines.owner[among].tolist()]
-    placed = [(event.time, event.region) for event in events if event.region and event.kind != Kind.IMPRESSION]
-    latest, region = max(placed, default=(-1, ""))
-    known = columns.time <= latest
-    if known.all() or not known.any():
-        return fold(shopper, columns, offset, region)
-    return fold(fold(shopper, columns.take(known), offset, region), columns.take(~known), offset)
-
-
-def _interactions(lines: _Lines) -> pa.Table:
+def _interactions(lines: Lines) -> pa.Table:
     """`lines` as the lake keeps them."""
-    owner = lines.owner
-    number = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    each = [lines.events[place].lines[line] for place, line in zip(owner.tolist(), number.tolist(), strict=True)]
     columns = {
         "offset": lines.offset,
-        "line": number.astype(np.int32),
+        "line": lines.number,
         "time": lines.columns.time,
-        "shopper": _repeated([event.shopper for event in lines.events], pa.binary(16), owner),
-        "guest": pa.array(lines.each("guest", np.bool_)),
+        "shopper": pa.array(lines.shopper.values, pa.binary(16)).take(pa.array(lines.shopper.codes)),
+        "guest": pa.array(lines.guest),
+        "bot": pa.array(lines.bot),
         "session": lines.columns.session,
-        "basket": lines.each("basket", np.int64),
+        "basket": lines.basket,
         "kind": lines.columns.kind,
         "row": lines.columns.row,
-        "quantity": np.array([line.quantity for line in each], np.int32),
-        "price": np.array([line.price for line in each], np.int64),
-        "region": _repeated([event.region for event in lines.events], pa.string(), owner).dictionary_encode(),
-        "placement": _repeated([event.placement for event in lines.events], pa.string(), owner).dictionary_encode(),
-        "recommendation_id": _repeated([event.recommendation_id for event in lines.events], pa.string(), owner),
+        "quantity": lines.quantity.astype(np.int32),
+        "price": lines.price,
+        "region": _words(lines.region),
+        "placement": _words(lines.placement),
+        "recommendation_id": _words(lines.recommendation_id).dictionary_decode(),
     }
     return pa.Table.from_pydict(columns, schema=INTERACTIONS)
 
 
-def _repeated(values: Sequence[object], type_: pa.DataType, index: Rows) -> pa.Array:
-    return pa.array(values, type_).take(pa.array(index))
+def _words(column: Coded) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.values, pa.string()))

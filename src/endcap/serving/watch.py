@@ -25,6 +25,7 @@ from endcap.serving.ladder import RUNGS
 from endcap.serving.meters import Meters
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shelf, Shopper, State, fold
+from endcap.state.crowd import Crowd, fold_crowd
 
 CURRENT: Final = "current"
 _SAMPLE: Final = 32
@@ -89,6 +90,8 @@ def warm(snapshot: Snapshot, policy: Policy) -> None:
     times = snapshot.until - 60_000 * np.arange(len(some), dtype=np.int64)
     session = Events(times, some, kinds, np.zeros(len(some), np.int64))
     known = Shopper.unpacked(fold(NEWCOMER, session, 1).packed())
+    nobody = np.zeros(len(some), np.int32)
+    fold_crowd([known], Crowd(nobody, session, times, nobody, [""]))
     for placement in policy.placements:
         plain = Request(placement, snapshot.until, 1, 10, exclude=some[-1:])
         calls = (

@@ -125,11 +125,11 @@ def _purchases(purchases: NDArray[np.void], events: Events) -> NDArray[np.void]:
     known = np.zeros(min(len(purchases) + len(lines), PURCHASED) + 1, PURCHASE)
     known[: len(purchases)] = purchases
     day = np.where(lines.kind == Kind.PURCHASE, lines.time // DAY, 0)
-    return known[: _settle(known, len(purchases), lines.row, day)].copy()
+    return known[: settle(known, len(purchases), lines.row, day)].copy()
 
 
 @compiled
-def _settle(  # noqa: C901 - a kernel, in one loop
+def settle(  # noqa: C901 - a kernel, in one loop
     known: NDArray[np.void], size: int, rows: Rows, days: Ints
 ) -> int:
     """Takes in one line after the other, refunds as day 0; over the bound the row bought longest ago gives way."""

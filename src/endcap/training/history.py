@@ -68,8 +68,10 @@ class History:
 
 
 def read_history(interactions: pa.Table, group: Rows, before: int | None = None) -> History:
-    """The lines of `interactions` (schema INTERACTIONS) with a time below `before`; `group` int32 [rows] maps rows."""
-    table = interactions if before is None else interactions.filter(pa.compute.less(interactions["time"], before))
+    """The lines of `interactions` (schema INTERACTIONS) with a time below `before` but for bots; `group` int32 [rows] maps rows."""
+    table = interactions.filter(pa.compute.invert(interactions["bot"]))
+    if before is not None:
+        table = table.filter(pa.compute.less(table["time"], before))
     encoded = pa.chunked_array([table["shopper"].combine_chunks()]).dictionary_encode().combine_chunks()
     regions, region = _coded(table["region"])
     columns = {name: _column(table, name) for name in (*_CONTENT[:-1], "basket", "session", "offset", "guest")}

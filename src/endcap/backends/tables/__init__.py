@@ -11,6 +11,7 @@ INTERACTIONS: Final = pa.schema(
         ("time", pa.int64()),
         ("shopper", pa.binary(16)),
         ("guest", pa.bool_()),
+        ("bot", pa.bool_()),
         ("session", pa.int64()),
         ("basket", pa.int64()),
         ("kind", pa.uint8()),
@@ -21,7 +22,7 @@ INTERACTIONS: Final = pa.schema(
         ("placement", pa.dictionary(pa.int32(), pa.string())),
         ("recommendation_id", pa.string()),
     ],
-    metadata={b"endcap.format": b"1"},
+    metadata={b"endcap.format": b"2"},
 )
 """One row per line of an event: times in ms UTC, price in minor units (-1 unknown), session and basket 0 where none."""
 

@@ -27,11 +27,17 @@ from endcap.errors import BackendUnavailable
 
 _FORMAT_KEY: Final = b"endcap.format"
 _FORMAT: Final = INTERACTIONS.metadata[_FORMAT_KEY]
+_FORMATS: Final = (b"1", _FORMAT)
+"""Those that are read; format 1 knew no bots."""
 _FILE: Final = re.compile(r"day=(\d{4}-\d\d-\d\d)/(\d+)-(\d+)\.parquet")
-_COLUMNS: Final = ", ".join(f'"{name}"' for name in INTERACTIONS.names)
+_COLUMNS: Final = ", ".join(
+    "coalesce(bot, false) AS bot" if name == "bot" else f'"{name}"' for name in INTERACTIONS.names
+)
 _SYNCS_AT_ONCE: Final = 8
 _QUERY: Final = f"""
-SELECT {_COLUMNS} FROM read_parquet(?) WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line
+SELECT {_COLUMNS}
+FROM (SELECT false AS bot WHERE false UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true))
+WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line
 """
 _DICTIONARIES: Final = [field.name for field in INTERACTIONS if pa.types.is_dictionary(field.type)]
 
@@ -120,10 +126,11 @@ class DuckLake(Tables):
         if path in self._checked:
             return
         found = (pq.read_metadata(path).metadata or {}).get(_FORMAT_KEY)
-        if found != _FORMAT:
+        if found not in _FORMATS:
+            read = " and ".join(each.decode() for each in _FORMATS)
             raise BackendUnavailable(
                 f"{path} has format {found.decode() if found else 'unknown'}, "
-                f"this release reads format {_FORMAT.decode()}; upgrade endcap to the release that wrote it, "
+                f"this release reads formats {read}; upgrade endcap to the release that wrote it, "
                 "or remove the lake and it is rebuilt from the log"
             )
         self._checked.add(path)
