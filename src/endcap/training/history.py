@@ -68,7 +68,7 @@ class History:
 
 
 def read_history(interactions: pa.Table, group: Rows, before: int | None = None) -> History:
-    """The lines of `interactions` (schema INTERACTIONS) with a time below `before` but for bots; `group` int32 [rows] maps rows."""
+    """The lines of `interactions` (INTERACTIONS) before `before` that no bot left; `group` int32 [rows] maps rows."""
     table = interactions.filter(pa.compute.invert(interactions["bot"]))
     if before is not None:
         table = table.filter(pa.compute.less(table["time"], before))
