@@ -7,6 +7,7 @@ imported where they are opened, so that serving loads no training library.
 from endcap.app.imports import import_catalog, import_events, importing
 from endcap.app.learning import Outputs, corpus, evaluate, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
+from endcap.app.reports import Pages, health
 from endcap.app.shop import (
     CURRENT,
     PUBLIC_KEY,
@@ -28,10 +29,12 @@ __all__ = [
     "SIGNING_KEY",
     "Listed",
     "Outputs",
+    "Pages",
     "Shop",
     "corpus",
     "evaluate",
     "explain",
+    "health",
     "import_catalog",
     "import_events",
     "importing",

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from endcap.cli import reports
+from endcap.cli.options import SHOP, ShopOption
 from endcap.errors import EndcapError, InvalidRequest
 
 app = typer.Typer(
@@ -27,9 +29,7 @@ imports = typer.Typer(
 )
 app.add_typer(imports, name="import")
 
-SHOP_VARIABLE = "ENDCAP_SHOP"
-ShopOption = Annotated[Path, typer.Option("--shop", envvar=SHOP_VARIABLE, help="The shop's folder.")]
-SHOP = Path("shop")
+app.command()(reports.health)
 
 
 @app.command()

@@ -1,0 +1,119 @@
+"""Lines of events as columns by shopper and time, and what can be told of them without a catalog."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from endcap.domain.arrays import Bools, Ints, Millis, Rows
+from endcap.domain.events import Kind
+from endcap.domain.instants import MINUTE, SESSION_IDLE
+
+BOT_EVENTS_PER_MINUTE: Final = 60
+BOT_ITEMS_PER_SESSION: Final = 500
+_SETTLED: Final = (Kind.PURCHASE, Kind.REFUND)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines [n] sorted by shopper and time; `shopper` int32 from 0, `session` int64 from 0 upwards.
+
+    `begins` is true where an event begins: lines of one log offset are one event.
+    """
+
+    shopper: Rows
+    time: Millis
+    offset: Ints
+    kind: NDArray[np.uint8]
+    row: Rows
+    price: Ints
+    basket: Ints
+    guest: Bools
+    session: Ints
+    begins: Bools
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def of(self, *kinds: Kind) -> Bools:
+        """Which lines are of `kinds`."""
+        return np.isin(self.kind, kinds)
+
+
+def lines_of(interactions: pa.Table) -> Lines:
+    """The lines of `interactions` (schema INTERACTIONS)."""
+    encoded = pa.chunked_array([interactions["shopper"].combine_chunks()]).dictionary_encode().combine_chunks()
+    shopper = np.asarray(encoded.indices.to_numpy(zero_copy_only=False)).astype(np.int32)
+    names = ("time", "offset", "kind", "row", "price", "basket", "guest", "session")
+    columns: dict[str, NDArray[Any]] = {
+        name: np.asarray(interactions[name].combine_chunks().to_numpy(zero_copy_only=False)) for name in names
+    }
+    order = np.lexsort((columns["offset"], columns["time"], shopper))
+    shopper, columns = shopper[order], {name: column[order] for name, column in columns.items()}
+    given = columns.pop("session")
+    same = (given[1:] == given[:-1]) & (given[1:] != 0)
+    other = shopper[1:] != shopper[:-1]
+    ends = other | ((np.diff(columns["time"]) > SESSION_IDLE) & ~same)
+    first = np.ones(min(len(shopper), 1), np.bool_)
+    return Lines(
+        shopper=shopper,
+        session=np.cumsum(np.r_[first, ends]) - 1,
+        begins=np.r_[first, other | (np.diff(columns["offset"]) != 0)],
+        **columns,
+    )
+
+
+def bot_lines(lines: Lines) -> Bools:
+    """Lines of shoppers with more than 60 events in a minute or 500 items in a session; orders do not count.
+
+    Orders do not count because an order of 200 lines may come as 200 events of one instant.
+    """
+    browsing = ~lines.of(*_SETTLED)
+    shopper, begins = lines.shopper[browsing], lines.begins[browsing]
+    minute = lines.time[browsing] // MINUTE
+    hasty = _crowded(shopper[begins], minute[begins], BOT_EVENTS_PER_MINUTE)
+    visits = distinct_pairs(lines.session[browsing], lines.row[browsing].astype(np.int64))[0]
+    sessions, items = np.unique(visits, return_counts=True)
+    wide = np.isin(lines.session, sessions[items > BOT_ITEMS_PER_SESSION])
+    bots: Bools = np.isin(lines.shopper, np.union1d(hasty, lines.shopper[wide]))
+    return bots
+
+
+def _crowded(shopper: Rows, minute: Ints, most: int) -> Rows:
+    """Shoppers with more than `most` events within one minute of the clock."""
+    order = np.lexsort((minute, shopper))
+    shopper, minute = shopper[order], minute[order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(shopper) != 0) | (np.diff(minute) != 0)][: len(shopper)])
+    counts = np.diff(np.r_[starts, len(shopper)])
+    hasty: Rows = shopper[starts[counts > most]]
+    return hasty
+
+
+def preceded(lines: Lines, late: Kind, early: Kind) -> tuple[int, int]:
+    """How many lines of kind `late` come at or after one of `early` of the same shopper and row; how many in all."""
+    width = int(lines.row.max(initial=0)) + 1
+    pair = lines.shopper.astype(np.int64) * width + lines.row
+    begins, follows = lines.of(early), lines.of(late)
+    known, place = np.unique(pair[begins], return_inverse=True)
+    first = np.full(len(known), np.iinfo(np.int64).max)
+    np.minimum.at(first, place, lines.time[begins])
+    wanted, at = pair[follows], lines.time[follows]
+    if not len(known):
+        return 0, len(wanted)
+    found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return int(((known[found] == wanted) & (first[found] <= at)).sum()), len(wanted)
+
+
+def distinct_pairs(left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """The distinct pairs of two columns, sorted."""
+    order = np.lexsort((right, left))
+    left, right = left[order], right[order]
+    fresh = np.r_[True, (np.diff(left) != 0) | (np.diff(right) != 0)][: len(left)]
+    return left[fresh], right[fresh]
+
+
+def counted_distinct(keys: Ints, values: Ints) -> Ints:
+    """For each distinct key, ascending, how many distinct values stand beside it."""
+    return np.unique(distinct_pairs(keys, values)[0], return_counts=True)[1].astype(np.int64)
