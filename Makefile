@@ -3,19 +3,21 @@
 PYTHON ?= python3
 DEMO ?=
 TEST ?=
+SEED ?=
 WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+TORTURE := $(BIN)/python -m pytest -m torture tests/torture $(if $(SEED),--seed $(SEED))
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock
+.PHONY: help setup demo test torture torture-quick check format lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv from requirements/dev.lock (hash-pinned); every other command does so by itself
 
@@ -24,6 +26,12 @@ demo: $(STAMP) ## make, train and serve a small shop; DEMO=--once ends instead o
 
 test: $(STAMP) ## run the tests and the examples in docstrings; TEST=tests/test_docs.py runs some
 	@$(BIN)/python -m pytest -n $(WORKERS) $(TEST)
+
+torture: $(STAMP) ## kill the server 200 times under load, send it 10,000 hostile requests; SEED=7 repeats a seed
+	@$(TORTURE) --cycles 200 --requests 10000
+
+torture-quick: $(STAMP) ## a tenth of that, in at most five minutes
+	@$(TORTURE) --cycles 20 --requests 1000
 
 check: $(STAMP) ## lint, formatting, types and imports
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from endcap.domain.ids import ItemKey
+from endcap.domain.instants import HOUR
 from endcap.ingest.rows import RowBook
 from endcap.serving.calls import EventCall, ItemCall, RecommendationCall
 from endcap.serving.edge import Edge, Moment
@@ -36,3 +37,11 @@ def test_unknown_ids_are_counted_once_and_never_repeated(edge: Edge) -> None:
     understood = edge.request(call, Moment(AT, 1))
     assert understood.degraded == ("unknown_anchors:2", "unknown_session_items:1")
     assert understood.request.anchors.dtype == np.int32
+
+
+def test_an_event_without_an_id_is_the_same_when_sent_again_even_if_its_clock_runs_ahead(edge: Edge) -> None:
+    """Its time becomes the time of receipt, which differs between the two sendings."""
+    sent = EventCall("view_item", AT + HOUR, [ItemCall("A")], visitor_id="v")
+    first, again = (edge.entries([edge.event(sent, received)])[0] for received in (AT, AT + 1_000))
+    assert (first.at, again.at) == (AT, AT + 1_000)
+    assert first.key == again.key

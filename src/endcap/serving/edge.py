@@ -49,10 +49,11 @@ class Understood(NamedTuple):
 
 
 class Posted(NamedTuple):
-    """An event as it was posted: its own id (or empty), and whether its time lay too far ahead."""
+    """An event as it was posted: its own id (or empty), the time it told, and whether that lay too far ahead."""
 
     event: Event
     event_id: str
+    told: int
     ahead: bool
 
 
@@ -157,19 +158,19 @@ class Edge:
             placement=call.placement,
             recommendation_id=call.recommendation_id,
         )
-        return Posted(event, call.event_id, ahead)
+        return Posted(event, call.event_id, happened, ahead)
 
     def entries(self, posted: Iterable[Posted]) -> list[Entry]:
         """Log entries: the dedupe key is the event's own id, or else its content and its how-manieth occurrence."""
         entries = []
         seen: Counter[bytes] = Counter()
-        for event, event_id, _ in posted:
+        for event, event_id, told, _ in posted:
             body = pack(event)
             if event_id:
                 named = f"event:{event_id}".encode("utf-8", "surrogatepass")
                 key = hashlib.blake2b(named, digest_size=16, key=self.secret).digest()
             else:
-                content = pack(replace(event, received=0))
+                content = pack(replace(event, time=told, received=0))
                 seen[content] += 1
                 key = hashlib.blake2b(b"%d:" % seen[content] + content, digest_size=16).digest()
             entries.append(Entry("event", key, event.shopper, event.time, body))
