@@ -33,6 +33,7 @@ def table(rows: list[Line], guests: str = "", offsets: list[int] | None = None) 
             "time": [row[1] for row in rows],
             "shopper": pa.array([row[0].encode().ljust(16) for row in rows], pa.binary(16)),
             "guest": [row[0] in guests for row in rows],
+            "bot": [row[0] == "r" for row in rows],
             "session": [0] * len(rows),
             "basket": [0] * len(rows),
             "kind": pa.array([int(row[2]) for row in rows], pa.uint8()),
@@ -166,8 +167,9 @@ def test_haste_and_width_make_a_bot_and_a_large_order_does_not() -> None:
     brisk: list[Line] = [("k", T + n * 1000, Kind.VIEW, 0, -1) for n in range(60)]
     wide: list[Line] = [("w", T + n * 20 * SECOND, Kind.VIEW, n % 501, -1) for n in range(502)]
     order: list[Line] = [("o", T, Kind.PURCHASE, n, -1) for n in range(600)]
-    found = examine(table(hasty + brisk + wide + order), keys, [], AROUND).people
-    assert (found.bots, found.bot_lines) == (2, Share(61 + 502, 61 + 60 + 502 + 600))
+    flagged: list[Line] = [("r", T, Kind.VIEW, 0, -1)]
+    found = examine(table(hasty + brisk + wide + order + flagged), keys, [], AROUND).people
+    assert (found.bots, found.bot_lines) == (3, Share(61 + 502 + 1, 61 + 60 + 502 + 600 + 1))
 
 
 def _at(times: list[int]) -> Health:

@@ -31,6 +31,7 @@ class Lines:
     price: Ints
     basket: Ints
     guest: Bools
+    bot: Bools
     session: Ints
     begins: Bools
 
@@ -46,7 +47,7 @@ def lines_of(interactions: pa.Table) -> Lines:
     """The lines of `interactions` (schema INTERACTIONS)."""
     encoded = pa.chunked_array([interactions["shopper"].combine_chunks()]).dictionary_encode().combine_chunks()
     shopper = np.asarray(encoded.indices.to_numpy(zero_copy_only=False)).astype(np.int32)
-    names = ("time", "offset", "kind", "row", "price", "basket", "guest", "session")
+    names = ("time", "offset", "kind", "row", "price", "basket", "guest", "bot", "session")
     columns: dict[str, NDArray[Any]] = {
         name: np.asarray(interactions[name].combine_chunks().to_numpy(zero_copy_only=False)) for name in names
     }
@@ -66,7 +67,7 @@ def lines_of(interactions: pa.Table) -> Lines:
 
 
 def bot_lines(lines: Lines) -> Bools:
-    """Lines of shoppers with more than 60 events in a minute or 500 items in a session; orders do not count.
+    """Lines flagged at intake, and those of shoppers with more than 60 events in a minute or 500 items in a session.
 
     Orders do not count because an order of 200 lines may come as 200 events of one instant.
     """
@@ -77,7 +78,7 @@ def bot_lines(lines: Lines) -> Bools:
     visits = distinct_pairs(lines.session[browsing], lines.row[browsing].astype(np.int64))[0]
     sessions, items = np.unique(visits, return_counts=True)
     wide = np.isin(lines.session, sessions[items > BOT_ITEMS_PER_SESSION])
-    bots: Bools = np.isin(lines.shopper, np.union1d(hasty, lines.shopper[wide]))
+    bots: Bools = lines.bot | np.isin(lines.shopper, np.union1d(hasty, lines.shopper[wide]))
     return bots
 
 
