@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,7 +53,9 @@ def change_entry(change: Change) -> Entry:
 
 
 CHANGES = [
-    Change(0, 0, listed=True, price=500, brand="Acme", category=("Home", "Kitchen"), text={"title": "Mug"}),
+    Change(
+        0, 0, listed=True, price=500, brand="Acme", category=("Home", "Kitchen"), text={"title": "Mug", "color": "blue"}
+    ),
     Change(1, 0, group=2, listed=True, price=700, stock=3),
     Change(1, START + DAY, price=650),
     Change(0, START, stock=0),
@@ -209,8 +213,30 @@ def test_a_checkpoint_restores_every_column(shop: Ports) -> None:
     for name, value in vars(shop.shelf).items():
         if isinstance(value, np.ndarray):
             assert np.array_equal(getattr(restored, name)[..., : len(restored)], value[..., : len(shop.shelf)]), name
-        else:
-            assert getattr(restored, name) == value, name
+    for name in ("offset", "day", "variants", "faces"):
+        assert getattr(restored, name) == getattr(shop.shelf, name), name
+    assert pack_shelf(restored) == pack_shelf(shop.shelf)
+    assert restored.attributes["color"].names.values == ["", "blue"]
+    assert restored.brands.code("Acme") == shop.shelf.brands.code("Acme") == 1
+
+
+def test_a_checkpoint_of_an_older_format_is_folded_again_from_the_log(shop: Ports) -> None:
+    filled(shop, some_events(40))
+    project(shop)
+    expected = pack_shelf(shop.shelf)
+    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 1, "offset": 40, "columns": {"price": b""}})})
+    older = open_shelf(shop.kv)
+    assert (older.offset, len(older)) == (0, 0)
+    people_before = people(cast("MemoryKV", shop.kv))
+    project(replace(shop, shelf=older))
+    assert pack_shelf(older) == expected
+    assert people(cast("MemoryKV", shop.kv)) == people_before
+
+
+def test_a_checkpoint_of_a_later_format_is_refused(shop: Ports) -> None:
+    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 3})})
+    with pytest.raises(BackendUnavailable, match="format 3, this release reads 2"):
+        open_shelf(shop.kv)
 
 
 def test_a_damaged_checkpoint_is_refused(shop: Ports) -> None:

@@ -1,7 +1,11 @@
 """The shelf: late changes do not overrule newer ones, sales hold in their window, days are a ring."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from endcap.domain.catalog import SINCE_EVER, Change
 from endcap.domain.events import Events, Kind
@@ -22,6 +26,80 @@ def test_an_older_change_does_not_overrule_a_newer_one() -> None:
     assert shelf.prices(ROW, 10).tolist() == [200]
     assert shelf.available[0]
     assert shelf.born[0] == 3
+
+
+def told(shelf: Shelf) -> list[dict[str, Any]]:
+    """Every row in words, without the numbers that depend on the order in which names came."""
+    columns = ("group", "listed", "available", "price", "sale_price", "sale_start", "sale_end", "stock", "born")
+    rows = []
+    for row in range(len(shelf)):
+        found: dict[str, Any] = {name: getattr(shelf, name)[row].item() for name in columns}
+        found |= {"changed": int(shelf.changed[row]), "told": shelf.told[:, row].tolist()}
+        found |= {"brand": shelf.brands.values[shelf.brand[row]], "path": shelf.categories.values[shelf.category[row]]}
+        for name, attribute in shelf.attributes.items():
+            if attribute.told[row] >= 0:
+                found[name] = attribute.names.values[attribute.codes[row]], int(attribute.told[row])
+        found |= {"variants": shelf.variants.get(row), "face": shelf.faces.get(row)}
+        rows.append(found)
+    return rows
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+CHANGES = st.lists(
+    st.builds(
+        Change,
+        row=st.integers(0, 3),
+        at=st.integers(0, 4),
+        group=maybe(st.integers(4, 5)),
+        listed=maybe(st.booleans()),
+        price=maybe(st.integers(-1, 9)),
+        sale_price=maybe(st.integers(-1, 9)),
+        sale_start=maybe(st.integers(0, 3)),
+        sale_end=maybe(st.integers(0, 9)),
+        stock=maybe(st.integers(-1, 1)),
+        brand=maybe(st.sampled_from(["", "Acme", "Brook"])),
+        category=maybe(st.sampled_from([(), ("Home",), ("Home", "Mugs")])),
+        text=st.dictionaries(st.sampled_from(["color", "size", "title"]), st.sampled_from(["", "red", "blue"])),
+    ),
+    max_size=12,
+    unique_by=lambda change: (change.row, change.at),
+)
+
+
+@given(CHANGES, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_makes_no_difference(changes: list[Change], random: Any) -> None:
+    shuffled = list(changes)
+    random.shuffle(shuffled)
+    arrived, in_time = Shelf(), Shelf()
+    for shelf in (arrived, in_time):
+        shelf.reserve(6)
+    for change in shuffled:
+        arrived.apply(change)
+    for change in sorted(changes, key=lambda change: change.at):
+        in_time.apply(change)
+    assert told(arrived) == told(in_time)
+
+
+def test_a_late_change_still_tells_what_no_later_one_did() -> None:
+    shelf = Shelf()
+    shelf.apply(Change(0, 5, price=200))
+    shelf.apply(Change(0, 3, price=100, stock=0, brand="Acme", listed=True, text={"color": "red"}))
+    assert (shelf.price[0], shelf.stock[0], shelf.brands.values[shelf.brand[0]]) == (200, 0, "Acme")
+    assert shelf.attributes["color"].codes[0] == 1
+    shelf.apply(Change(0, 4, text={"color": ""}))
+    assert shelf.attributes["color"].codes[0] == 0
+
+
+def test_only_attributes_that_occur_take_room() -> None:
+    shelf = Shelf()
+    shelf.apply(Change(2_000, 1, text={"title": "Mug", "color": "red"}))
+    assert list(shelf.attributes) == ["color"]
+    assert len(shelf.attributes["color"].codes) == len(shelf.group)
+    shelf.apply(Change(90_000, 1, text={"color": "blue"}))
+    assert shelf.attributes["color"].codes[[2_000, 90_000]].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(("at", "price"), [(9, 100), (10, 80), (19, 80), (20, 100)])
@@ -84,5 +162,5 @@ def test_an_item_that_moves_to_another_group_leaves_the_one_it_was_in() -> None:
     shelf.apply(Change(1, 3, stock=0))
     assert shelf.available[[5, 6]].tolist() == [False, True]
     shelf.apply(Change(0, 4, group=0))
-    assert shelf.variants[6] == []
+    assert shelf.variants == {5: [1]}
     assert shelf.available[[0, 6]].tolist() == [True, False]

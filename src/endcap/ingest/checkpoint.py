@@ -1,4 +1,4 @@
-"""The shelf as bytes, so that a start need not read the whole log again. Knows its format (1), not where it is kept."""
+"""The shelf as bytes, so that a start need not read the whole log again. Knows its format (2), not where it is kept."""
 
 from typing import Final
 
@@ -6,9 +6,20 @@ import msgspec
 import numpy as np
 
 from endcap.errors import BackendUnavailable
-from endcap.state import Shelf
+from endcap.state import Names, Shelf
+from endcap.state.shelf import Attribute
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class _Attribute(msgspec.Struct):
+    values: list[str]
+    codes: bytes
+    told: bytes
 
 
 class _Stored(msgspec.Struct):
@@ -18,7 +29,9 @@ class _Stored(msgspec.Struct):
     size: int
     categories: list[tuple[str, ...]]
     brands: list[str]
+    attributes: dict[str, _Attribute]
     variants: dict[int, list[int]]
+    faces: dict[int, int]
     columns: dict[str, bytes]
 
 
@@ -31,21 +44,31 @@ def pack_shelf(shelf: Shelf) -> bytes:
             shelf.offset,
             shelf.day,
             size,
-            list(shelf.categories),
-            list(shelf.brands),
+            shelf.categories.values,
+            shelf.brands.values,
+            {
+                name: _Attribute(each.names.values, each.codes[:size].tobytes(), each.told[:size].tobytes())
+                for name, each in sorted(shelf.attributes.items())
+            },
             dict(sorted(shelf.variants.items())),
+            dict(sorted(shelf.faces.items())),
             {name: getattr(shelf, name)[..., :size].tobytes() for name in shelf.names()},
         )
     )
 
 
 def unpack_shelf(packed: bytes) -> Shelf:
-    """The shelf of `packed`. Raises BackendUnavailable where it is damaged or of another format."""
+    """The shelf of `packed`; one of an older format is empty at offset 0, so that the log is folded into it again.
+
+    Raises: BackendUnavailable where it is damaged or of a later format.
+    """
     try:
-        stored = msgspec.msgpack.decode(packed, type=_Stored)
-        if stored.format != FORMAT:
-            raise ValueError(f"format {stored.format}, expected {FORMAT}")
-        return _restored(stored)
+        found = msgspec.msgpack.decode(packed, type=_Format).format
+        if found < FORMAT:
+            return Shelf()
+        if found > FORMAT:
+            raise ValueError(f"format {found}, this release reads {FORMAT}")
+        return _restored(msgspec.msgpack.decode(packed, type=_Stored))
     except (msgspec.DecodeError, ValueError, KeyError) as error:
         raise BackendUnavailable(
             f"the shelf's checkpoint cannot be read: {error}; rebuild the state from the log"
@@ -59,7 +82,11 @@ def _restored(stored: _Stored) -> Shelf:
         column = getattr(shelf, name)[..., : stored.size]
         column[...] = np.frombuffer(stored.columns[name], column.dtype).reshape(column.shape)
     shelf.offset, shelf.day = stored.offset, stored.day
-    shelf.categories = {category: code for code, category in enumerate(stored.categories)}
-    shelf.brands = {brand: code for code, brand in enumerate(stored.brands)}
-    shelf.variants = stored.variants
+    shelf.categories, shelf.brands = Names((), stored.categories), Names("", stored.brands)
+    for name, kept in stored.attributes.items():
+        attribute = shelf.attributes[name] = Attribute(len(shelf.group))
+        attribute.names = Names("", kept.values)
+        attribute.codes[: stored.size] = np.frombuffer(kept.codes, np.int32)
+        attribute.told[: stored.size] = np.frombuffer(kept.told, np.int64)
+    shelf.variants, shelf.faces = stored.variants, stored.faces
     return shelf

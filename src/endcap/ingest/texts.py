@@ -4,7 +4,7 @@ Knows its own log offset.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,24 +14,28 @@ from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Change
 
 SHOWN: Final = ("title", "link", "image_link")
+FORMAT: Final = 2
 _KEY: Final = b"checkpoint:texts"
 _NOTHING: Final = msgspec.msgpack.encode({})
 _BATCH: Final = 20_000
 
+Told: TypeAlias = dict[str, tuple[int, str]]
+"""By name, the time of the change that told it last, and what it said."""
+
 
 class _Checkpoint(msgspec.Struct):
-    """Format 1: per row the MessagePack of what is shown, and the time of the change it is from."""
+    """Per row the MessagePack of a `Told`."""
 
     offset: int
     packed: list[bytes]
-    changed: list[int]
+    format: int = 1
 
 
 class Texts:
     """One small packed value a row, so that a million items stay a few hundred MB."""
 
     def __init__(self, checkpoint: _Checkpoint | None = None) -> None:
-        self._kept = checkpoint or _Checkpoint(0, [], [])
+        self._kept = checkpoint or _Checkpoint(0, [], FORMAT)
         self._saved = self._kept.offset
 
     @property
@@ -41,26 +45,24 @@ class Texts:
 
     def get(self, row: int) -> Mapping[str, str]:
         """What is known of `row`."""
+        return {name: text for name, (_, text) in self._told(row).items() if text}
+
+    def _told(self, row: int) -> Told:
         kept = self._kept.packed
-        if row >= len(kept):
-            return {}
-        return msgspec.msgpack.decode(kept[row], type=dict[str, str])
+        return msgspec.msgpack.decode(kept[row], type=Told) if row < len(kept) else {}
 
     def apply(self, offset: int, change: Change) -> None:
-        """Take in one change; an older one than what the row shows changes nothing."""
+        """Take in one change; what is known of a name from later on stays."""
         kept = self._kept
         kept.offset = max(kept.offset, offset)
         if change.text.keys().isdisjoint(SHOWN):
             return
-        missing = change.row + 1 - len(kept.packed)
-        if missing > 0:
-            kept.packed.extend([_NOTHING] * missing)
-            kept.changed.extend([-1] * missing)
-        if change.at >= kept.changed[change.row]:
-            kept.changed[change.row] = change.at
-            text = dict(self.get(change.row))
-            text.update((name, change.text[name]) for name in SHOWN if name in change.text)
-            kept.packed[change.row] = msgspec.msgpack.encode({name: value for name, value in text.items() if value})
+        kept.packed.extend([_NOTHING] * (change.row + 1 - len(kept.packed)))
+        told = self._told(change.row)
+        for name in SHOWN:
+            if name in change.text and change.at >= told.get(name, (-1, ""))[0]:
+                told[name] = change.at, change.text[name]
+        kept.packed[change.row] = msgspec.msgpack.encode(told)
 
     def catch_up(self, log: Log) -> None:
         """Take in the changes that the log has after `offset`."""
@@ -78,6 +80,7 @@ class Texts:
 
 
 def open_texts(kv: KV) -> Texts:
-    """The texts of the last checkpoint, or none yet."""
+    """The texts of the last checkpoint; none yet where there is none, or one of an older format."""
     packed = kv.get_many([_KEY])[0]
-    return Texts(msgspec.msgpack.decode(packed, type=_Checkpoint) if packed else None)
+    checkpoint = msgspec.msgpack.decode(packed, type=_Checkpoint) if packed else None
+    return Texts(checkpoint if checkpoint and checkpoint.format == FORMAT else None)

@@ -62,8 +62,6 @@ class Showcase:
         self.rows = rows
         self.texts = texts
         self.currency = currency
-        self._brands: list[str] = []
-        self._categories: list[str] = []
 
     def id(self, row: int) -> str:
         """The merchant's id of the item that `row` is, of a group the first variant that may be sold."""
@@ -98,13 +96,10 @@ class Showcase:
         return answers
 
     def _names(self, rows: Rows) -> tuple[list[str], list[str]]:
-        """Brand and category path of each row; the shelf numbers names in the order in which they came."""
-        if len(self._brands) != len(self.shelf.brands):
-            self._brands = list(self.shelf.brands)
-        if len(self._categories) != len(self.shelf.categories):
-            self._categories = [" > ".join(path) for path in self.shelf.categories]
+        """Brand and category path of each row."""
         brands, categories = self.shelf.brand[rows].tolist(), self.shelf.category[rows].tolist()
-        return [self._brands[code] for code in brands], [self._categories[code] for code in categories]
+        paths = self.shelf.categories.values
+        return [self.shelf.brands.values[code] for code in brands], [" > ".join(paths[code]) for code in categories]
 
     def reason(self, reason: Reason) -> ReasonAnswer:
         """`reason` in words."""

@@ -7,16 +7,18 @@ state. A `Shopper` is a value; the `Shelf` is a set of arrays that one owner upd
 from dataclasses import dataclass
 
 from endcap.state.moment import Memory, Moment, Trail, observe
-from endcap.state.shelf import TREND_DAYS, Shelf
+from endcap.state.shelf import ATTRIBUTES, TREND_DAYS, Names, Shelf
 from endcap.state.shopper import NEVER, NEWCOMER, PURCHASE, Shopper, fold
 
 __all__ = [
+    "ATTRIBUTES",
     "NEVER",
     "NEWCOMER",
     "PURCHASE",
     "TREND_DAYS",
     "Memory",
     "Moment",
+    "Names",
     "Shelf",
     "Shopper",
     "State",

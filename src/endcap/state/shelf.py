@@ -1,6 +1,10 @@
-"""The shelf: live price, stock, listing, age and daily interactions per row, updated in place by one owner."""
+"""The shelf: live price, stock, listing, attributes, age and daily interactions per row, updated in place by one owner.
 
-from typing import Final
+Every field keeps when it was told last, so changes give the same shelf in whatever order they arrive; of two of one
+instant the one that came later counts. Only the numbers that stand for names depend on the order.
+"""
+
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +17,59 @@ from endcap.domain.instants import DAY
 TREND_DAYS: Final = 32
 NEVER: Final = np.iinfo(np.int64).max
 
+FIELDS: Final = (
+    "group", "listed", "price", "sale_price", "sale_start", "sale_end", "stock", "category", "brand",
+)  # fmt: skip
+"""What a change may tell, in the order of `told`."""
+
+ATTRIBUTES: Final = frozenset(
+    "color size material pattern gender age_group condition "
+    "custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4".split()
+)
+"""The texts of a change that filters may ask for."""
+
+_SHOWN: Final = {"price": -1, "sale_price": -1, "sale_start": 0, "sale_end": 0, "category": 0, "brand": 0}
+"""What a group's row shows of a variant, and what it shows without one."""
+
 _TREND_WEIGHTS: Final = np.zeros(16, np.int32)
 _TREND_WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHASE]] = 1, 1, 2, 3, 3, 5
+
+Name = TypeVar("Name", str, tuple[str, ...])
+
+
+class Names(Generic[Name]):
+    """Values numbered in the order in which they came; number 0 is `none`.
+
+    >>> brands = Names("", ["", "Acme"])
+    >>> brands.code("Brook"), brands.code("Acme"), brands.values
+    (2, 1, ['', 'Acme', 'Brook'])
+    """
+
+    def __init__(self, none: Name, values: list[Name] | None = None) -> None:
+        self.values: list[Name] = values or [none]
+        self._codes: dict[Name, int] = {value: code for code, value in enumerate(self.values)}
+
+    def code(self, value: Name) -> int:
+        """The number of `value`, a new one where it has none."""
+        code: int = self._codes.setdefault(value, len(self.values))
+        if code == len(self.values):
+            self.values.append(value)
+        return code
+
+
+class Attribute:
+    """One text attribute of all rows: `codes` int32 into `names`, 0 none; `told` int64 ms, -1 never."""
+
+    def __init__(self, capacity: int) -> None:
+        self.names = Names("")
+        self.codes: Rows = np.zeros(capacity, np.int32)
+        self.told: Millis = np.full(capacity, -1, np.int64)
+
+    def grown(self, capacity: int) -> None:
+        """Make room for rows up to `capacity`."""
+        more = capacity - len(self.codes)
+        self.codes = np.concatenate([self.codes, np.zeros(more, np.int32)])
+        self.told = np.concatenate([self.told, np.full(more, -1, np.int64)])
 
 
 class Shelf:
@@ -22,17 +77,21 @@ class Shelf:
 
     `price`, `sale_price` int64 minor units, -1 unknown; `stock` int32, -1 unknown; `group` int32 (a row without a group
     is its own); `available` is what may be sold: a listed row not known to be out of stock, a group with such a
-    variant; `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `born` int64 ms, NEVER
-    unknown; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. A group's row shows its
-    variant changed last. `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
+    variant; `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `attributes` those of
+    ATTRIBUTES that occur; `born` int64 ms, NEVER unknown; `told` int64 [FIELDS, rows] ms, -1 never; `changed` int64 the
+    latest change; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. `variants` lists the
+    rows of a group; the group's row shows that of them in `faces`, which changed last (of equals the larger row).
+    `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
     """
 
     def __init__(self) -> None:
         self.offset = 0
         self.day = 0
-        self.categories: dict[tuple[str, ...], int] = {(): 0}
-        self.brands: dict[str, int] = {"": 0}
+        self.categories: Names[tuple[str, ...]] = Names(())
+        self.brands = Names("")
+        self.attributes: dict[str, Attribute] = {}
         self.variants: dict[int, list[int]] = {}
+        self.faces: dict[int, int] = {}
         self._size = 0
         self._columns(0)
 
@@ -52,6 +111,7 @@ class Shelf:
         self.brand: Rows = np.zeros(capacity, np.int32)
         self.born: Millis = np.full(capacity, NEVER, np.int64)
         self.changed: Millis = np.full(capacity, -1, np.int64)
+        self.told: Millis = np.full((len(FIELDS), capacity), -1, np.int64)
         self.daily: NDArray[np.int32] = np.zeros((TREND_DAYS, capacity), np.int32)
 
     def reserve(self, size: int) -> None:
@@ -61,6 +121,8 @@ class Shelf:
             self._columns(max(size, 2 * len(self.group), 1024))
             for name, column in old.items():
                 getattr(self, name)[..., : self._size] = column[..., : self._size]
+            for attribute in self.attributes.values():
+                attribute.grown(len(self.group))
         self._size = max(self._size, size)
 
     @staticmethod
@@ -68,45 +130,76 @@ class Shelf:
         """The columns, in the order in which a checkpoint stores them."""
         return (
             "group", "listed", "available", "price", "sale_price", "sale_start", "sale_end",
-            "stock", "category", "brand", "born", "changed", "daily",
+            "stock", "category", "brand", "born", "changed", "told", "daily",
         )  # fmt: skip
 
     def apply(self, change: Change) -> None:
-        """Take in one catalog change; one older than what the row already knows changes nothing but its age."""
-        row = change.row
+        """Take in one catalog change; what is known of a field from later on stays."""
+        row, at = change.row, change.at
         self.reserve(row + 1)
-        if change.at > 0:
-            self.born[row] = min(self.born[row], change.at)
-        if change.at < self.changed[row]:
-            return
-        self.changed[row] = change.at
+        if 0 < at < self.born[row]:
+            self.born[row] = at
         former = int(self.group[row])
-        for name in ("group", "listed", "price", "sale_price", "sale_start", "sale_end", "stock"):
+        for place, (name, told) in enumerate(zip(FIELDS, self.told[:, row].tolist(), strict=True)):
             value = getattr(change, name)
-            if value is not None:
-                getattr(self, name)[row] = value
-        if change.category is not None:
-            self.category[row] = self.categories.setdefault(change.category, len(self.categories))
-        if change.brand is not None:
-            self.brand[row] = self.brands.setdefault(change.brand, len(self.brands))
+            if value is not None and at >= told:
+                self.told[place, row] = at
+                getattr(self, name)[row] = self._stored(name, value)
+        for name, text in change.text.items():
+            if name in ATTRIBUTES:
+                self._describe(row, at, name, text)
+        self.changed[row] = max(self.changed[row], at)
         self.available[row] = self.listed[row] and self.stock[row] != 0
-        if former not in (row, self.group[row]):
-            self.variants[former].remove(row)
-            self.available[former] = self.available[self.variants[former]].any()
-        if self.group[row] != row:
-            self._show_in_group(row, int(self.group[row]))
+        group = int(self.group[row])
+        if former not in (row, group):
+            self._leave(former, row)
+        if group != row:
+            self._join(group, row)
 
-    def _show_in_group(self, row: int, group: int) -> None:
+    def _stored(self, name: str, value: object) -> object:
+        """`value` of a field as its column holds it."""
+        if isinstance(value, str):
+            return self.brands.code(value)
+        return self.categories.code(value) if isinstance(value, tuple) else value
+
+    def _describe(self, row: int, at: int, name: str, text: str) -> None:
+        if name not in self.attributes:
+            self.attributes[name] = Attribute(len(self.group))
+        attribute = self.attributes[name]
+        if at >= attribute.told[row]:
+            attribute.told[row], attribute.codes[row] = at, attribute.names.code(text)
+
+    def _leave(self, group: int, row: int) -> None:
+        variants = self.variants[group]
+        variants.remove(row)
+        self.available[group] = self.available[variants].any()
+        self.born[group] = self.born[variants].min(initial=NEVER)
+        if not variants:
+            del self.variants[group], self.faces[group]
+            for name, nothing in _SHOWN.items():
+                getattr(self, name)[group] = nothing
+        elif self.faces[group] == row:
+            self.faces[group] = max(variants, key=lambda variant: (self.changed[variant], variant))
+            self._show(group)
+
+    def _join(self, group: int, row: int) -> None:
         self.reserve(group + 1)
         variants = self.variants.setdefault(group, [])
         if row not in variants:
             variants.append(row)
             variants.sort()
-        for name in ("price", "sale_price", "sale_start", "sale_end", "category", "brand"):
-            column = getattr(self, name)
-            column[group] = column[row]
         self.born[group] = min(self.born[group], self.born[row])
-        self.available[group] = self.available[variants].any()
+        self.available[group] = self.available[row] or self.available[variants].any()
+        face = self.faces.get(group, row)
+        if (self.changed[row], row) >= (self.changed[face], face):
+            self.faces[group] = row
+            self._show(group)
+
+    def _show(self, group: int) -> None:
+        face = self.faces[group]
+        for name in _SHOWN:
+            column = getattr(self, name)
+            column[group] = column[face]
 
     def observe(self, events: Events) -> None:
         """Count `events`, each on its group, into the ring of days; those older than the ring are left out."""
@@ -114,6 +207,7 @@ class Shelf:
             return
         self.reserve(int(events.row.max()) + 1)
         row = self.group[events.row]
+        np.minimum.at(self.born, events.row, events.time)
         np.minimum.at(self.born, row, events.time)
         days = events.time // DAY
         self._advance(int(days.max()))

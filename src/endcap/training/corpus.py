@@ -34,9 +34,9 @@ class Corpus:
     def groups(self, before: int | None = None) -> Rows:
         """int32 [rows]: the group that every row had `before` (None: has last), its own where it has none."""
         group = np.arange(len(self.keys), dtype=np.int32)
-        for recorded in self.changes:
-            if recorded.change.group is not None and (before is None or recorded.change.at < before):
-                group[recorded.change.row] = recorded.change.group
+        for change in sorted((recorded.change for recorded in self.changes), key=lambda change: change.at):
+            if change.group is not None and (before is None or change.at < before):
+                group[change.row] = change.group
         return group
 
 
