@@ -40,7 +40,7 @@ def test_the_digest_names_the_content(written: Write) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "cannot be read"), (b"a,a\n1,2\n", "the column 'a' twice"), (b"PAR1 but no parquet", "cannot be read")],
+    [(b"", "is empty"), (b"a,a\n1,2\n", "the column 'a' twice"), (b"PAR1 but no parquet", "is damaged")],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "a").write_bytes(content)

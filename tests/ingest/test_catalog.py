@@ -13,7 +13,7 @@ from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY, HOUR
 from endcap.errors import InvalidFeed
 from endcap.ingest import Ports, Summary
-from endcap.ingest.catalog import import_catalog
+from endcap.ingest.catalog import Terms, import_catalog
 from endcap.ingest.fold import project
 from endcap.ingest.mapping import CatalogMapping, read_mapping
 from endcap.state import NEVER
@@ -37,6 +37,7 @@ stock = "quantity"
 color = "color"
 """
 HEADER = "id,item_group_id,title,brand,product_type,price,sale_price,sale_start,availability,quantity,color\n"
+FORCED = Terms(force=True)
 SALES = """
 kind = "catalog"
 derived = true
@@ -50,9 +51,9 @@ price = "price"
 """
 
 
-def imported(shop: Ports, write: Write, mapping: str, text: str, now: int) -> Summary:
+def imported(shop: Ports, write: Write, mapping: str, text: str, now: int, terms: Terms = FORCED) -> Summary:
     read = read_mapping(write("catalog.toml", mapping), CatalogMapping)
-    return import_catalog(shop, write("feed.csv", text), read, now)
+    return import_catalog(shop, write("feed.csv", text), read, now, terms=terms)
 
 
 def changes(shop: Ports) -> list[Change]:
@@ -105,14 +106,14 @@ def test_misfits_of_a_feed_are_put_away(shop: Ports, written: Write, now: int) -
         "c,,Pan,,,1,,,maybe,,\na,,Jug,,,2,,,in_stock,,\nd,,Jar,,,-2,,,in_stock,,\n"
     )
     summary = imported(shop, written, FEED, HEADER + rows, now)
-    assert (summary.rows, summary.fresh, summary.quarantined) == (6, 1, 5)
+    assert (summary.rows, summary.fresh, summary.quarantined, summary.repeated) == (6, 1, 4, 1)
     assert summary.quarantine is not None
     misfits = map(json.loads, summary.quarantine.read_text(encoding="utf-8").splitlines())
     assert sorted((misfit["row"], misfit["field"], misfit["value"]) for misfit in misfits) == [
+        (1, "id", "a"),
         (2, "id", None),
         (3, "price", "1 pound"),
         (4, "availability", "maybe"),
-        (5, "id", "a"),
         (6, "price", "-2"),
     ]
 

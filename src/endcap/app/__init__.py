@@ -4,7 +4,7 @@ Knows a shop's folder, opens what a command needs of it, and hands it to the cod
 imported where they are opened, so that serving loads no training library.
 """
 
-from endcap.app.imports import import_catalog, import_events, importing
+from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.learning import Outputs, corpus, evaluate, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
 from endcap.app.reports import Pages, health
@@ -28,6 +28,7 @@ __all__ = [
     "SHOPPER_KEY",
     "SIGNING_KEY",
     "Listed",
+    "Options",
     "Outputs",
     "Pages",
     "Shop",

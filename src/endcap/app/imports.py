@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Final, Literal, NamedTuple
 
 from endcap import ingest
 from endcap.app.shop import Shop, now_ms
@@ -35,14 +36,41 @@ def importing(shop: Shop) -> Iterator[ingest.Ports]:
         texts.save(kv)
 
 
-def import_catalog(shop: Shop, file: Path, mapping: Path, report: ingest.Report) -> ingest.Summary:
-    """Read items from `file` through `mapping`. Raises: InvalidFeed."""
+class Options(NamedTuple):
+    """How a catalog's file is taken: see `ingest.catalog.Terms`; `encoding` of text that is neither UTF-8 nor marked."""
+
+    mode: Literal["update", "full"] = "update"
+    force: bool = False
+    rates: Path | None = None
+    encoding: str | None = None
+
+
+AS_IT_IS: Final = Options()
+
+
+def import_catalog(
+    shop: Shop, file: Path, mapping: Path | None, report: ingest.Report, options: Options = AS_IT_IS
+) -> ingest.Summary:
+    """Read items from `file`, through `mapping` or, without one, as what it is recognised as. Raises: InvalidFeed."""
+    from endcap.formats.files import open_any
+    from endcap.formats.rates import NO_RATES, read_rates
+    from endcap.formats.recognise import opened
+    from endcap.formats.sources import Source
+    from endcap.ingest.builtin import catalog_mapping
+    from endcap.ingest.catalog import Terms
     from endcap.ingest.catalog import import_catalog as read
     from endcap.ingest.mapping import CatalogMapping, read_mapping
 
-    meaning = read_mapping(mapping, CatalogMapping)
+    rates = read_rates(options.rates, shop.settings.shop.currency) if options.rates else NO_RATES
+    terms = Terms(options.mode, options.force, rates)
+    if mapping is None:
+        name, table = opened(file, "catalog", options.encoding)
+        meaning = catalog_mapping(table)
+    else:
+        meaning = read_mapping(mapping, CatalogMapping)
+        name, table = "", open_any(Source(file, options.encoding), meaning.separator)
     with importing(shop) as ports:
-        return read(ports, file, meaning, now_ms(), report)
+        return read(ports, table, meaning, now_ms(), report, terms)._replace(format=name)
 
 
 def import_events(shop: Shop, file: Path, mapping: Path, report: ingest.Report) -> ingest.Summary:

@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 `doctor` found a failure; 2 a wrong call or an error that 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,16 +48,27 @@ def init(
 
 @imports.command("catalog")
 def import_catalog(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
-    map: Annotated[Path, typer.Option("--map", help="The mapping file (TOML).")],  # noqa: A002 - the option's name
+    file: Annotated[
+        Path, typer.Argument(help="A Merchant feed (TSV, CSV, XML), JSON, JSON-LD or Parquet; may be packed with gzip.")
+    ],
+    map: Annotated[  # noqa: A002 - the option's name
+        Path | None, typer.Option("--map", help="A mapping file (TOML), for a file with names of its own.")
+    ] = None,
+    mode: Annotated[
+        Literal["update", "full"], typer.Option(help="full: what the file lacks is sold no more.")
+    ] = "update",
+    force: Annotated[bool, typer.Option("--force", help="Import even if unlikely much would change.")] = False,
+    rates: Annotated[Path | None, typer.Option(help="Exchange rates (TOML or CSV) for other currencies.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text that is not UTF-8, such as cp1252.")] = None,
     shop: ShopOption = SHOP,
 ) -> None:
     """Import items, prices and stocks. The same file twice changes nothing."""
     from endcap import app as root
     from endcap.cli.terminal import import_summary, progress
 
+    options = root.Options(mode, force, rates, encoding)
     with progress(f"importing {file.name}") as report:
-        summary = root.import_catalog(root.open_shop(shop, os.environ), file, map, report)
+        summary = root.import_catalog(root.open_shop(shop, os.environ), file, map, report, options)
     typer.echo(import_summary("changes", summary))
 
 

@@ -52,8 +52,16 @@ def import_summary(noun: str, summary: Summary) -> str:
     known = f"{summary.fresh:,} new {noun}, {summary.known:,} known already"
     apart = f"{summary.left_out:,} left out by the mapping, {summary.quarantined:,} quarantined"
     lines = [f"{summary.rows:,} rows read: {known}, {apart}; {summary.new_items:,} new items."]
+    if summary.format:
+        lines.insert(0, f"The file is read as {summary.format}.")
+    if summary.repeated:
+        lines.append(f"{summary.repeated:,} rows have an id that comes again: the last row of an id counts.")
+    if summary.delisted:
+        lines.append(f"{summary.delisted:,} items are not in the file and are sold no more.")
+    if summary.unconverted:
+        lines.append(f"{summary.unconverted:,} prices are in another currency and unknown; give rates with --rates.")
     if summary.quarantine:
-        lines.append(f"The quarantined rows, each with field, value and reason: {summary.quarantine}")
+        lines.append(f"Rows to look at, each with field, value and reason: {summary.quarantine}")
     return "\n".join(lines)
 
 

@@ -21,9 +21,10 @@ class Change:
     """What is new about one row at `at` (ms UTC); what is None, or not in `text`, stays as it was.
 
     `price` and `sale_price` are minor units of the base currency; the sale holds in [sale_start, sale_end).
-    `stock` counts units; -1 means unknown, which sells. `group` is the row of the item's group.
-    `category` is a path such as `("Home", "Kitchen")`. `text` holds title, description, link, image_link,
-    color, size, material and other attributes by their Merchant names; an empty value clears one.
+    `stock` counts units; -1 means unknown, which sells. `group` is the row of the item's group. `category` is a path
+    such as `("Home", "Kitchen")`. `text` holds title, description, link, image_link, color, size, material and other
+    attributes by their Merchant names; an empty value clears one. `cost` is what the shop pays for one (minor units,
+    -1 unknown).
     """
 
     row: int
@@ -38,3 +39,4 @@ class Change:
     brand: str | None = None
     category: tuple[str, ...] | None = None
     text: dict[str, str] = field(default_factory=dict)
+    cost: int | None = None

@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 
 from endcap.domain.arrays import Ints
 from endcap.errors import InvalidFeed
-from endcap.formats import Batch
+from endcap.formats import Batch, Table
+from endcap.formats.json_table import json_table
 from endcap.formats.sources import Source
 
 BATCH: Final = 1 << 16
 """Rows of a batch of Parquet; a batch of CSV is a block of bytes."""
 
 _BLOCK: Final = 1 << 23
+"""Bytes of a block of CSV, and of the largest row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,23 @@ class TableFile:
     `torn` collects, while `batches` reads, the numbers of CSV rows with too few or too many values, and the reason.
     """
 
-    path: Path
+    source: Source
     schema: dict[str, pl.DataType]
     rows: int | None
     separator: str = ","
     torn: list[tuple[int, str]] = field(default_factory=list)
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.source.path
+
     def digest(self) -> str:
         """16 hexadecimal digits that name the content."""
-        return Source(self.path).digest()
+        return self.source.digest()
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """`columns` of all rows, in order. Raises InvalidFeed where the file is damaged or no UTF-8."""
+        """`columns` of all rows, in order. Raises InvalidFeed where the file is damaged or no text."""
         read = self._csv(columns) if self.rows is None else self._parquet(columns)
         done = 0
         try:
@@ -54,7 +61,7 @@ class TableFile:
                 if isinstance(frame, pl.DataFrame) and len(frame):
                     yield Batch(self._numbered(valid), frame)
         except (pa.ArrowException, OSError) as error:
-            raise InvalidFeed(f"{self.path} is damaged after row {done}: {error}; export it again, as UTF-8") from error
+            raise _damaged(self.path, done + len(self.torn), error) from error
 
     def _numbered(self, valid: Ints) -> Ints:
         """Row numbers from counts of the rows that are not torn."""
@@ -70,41 +77,66 @@ class TableFile:
     def _csv(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         def tear(row: Any) -> str:
             reason = f"{row.actual_columns} values where the header has {row.expected_columns}"
+            lines = (row.text or "").count("\n")
+            if lines:
+                reason += f"; a quotation mark is not closed, and the row runs on over {lines} more lines"
             self.torn.append((row.number - 1, reason))
             return "skip"
 
-        with _csv_reader(self.path, self.separator, list(self.schema), columns, tear) as reader:
+        with _csv_reader(self.source, self.separator, list(self.schema), columns, tear) as reader:
             for batch in reader:
                 yield pa.Table.from_batches([batch])
 
 
-def open_table(path: Path, separator: str = ",") -> TableFile:
-    """The file `path`, Parquet by its first bytes, else CSV with a header.
+def open_any(source: Source, separator: str = ",") -> Table:
+    """The rows of `source` for a mapping: Parquet or JSON by its first bytes, else CSV with a header.
 
     Raises: InvalidFeed where it cannot be read, is empty, or names a column twice.
     """
+    if not source.is_parquet() and source.head().lstrip()[:1] in {"{", "["}:
+        return json_table(source)
+    return open_table(source, separator)
+
+
+def open_table(file: Path | Source, separator: str = ",") -> TableFile:
+    """The rows of `file`, Parquet by its first bytes, else CSV with a header.
+
+    Raises: InvalidFeed where it cannot be read, is empty, or names a column twice.
+    """
+    source = file if isinstance(file, Source) else Source(file)
+    path = source.path
+    parquet = source.is_parquet()
+    if not parquet:
+        source.head()
     try:
-        with path.open("rb") as file:
-            parquet = file.read(4) == b"PAR1"
         if parquet:
             with pq.ParquetFile(path) as opened:
                 arrow, rows = opened.schema_arrow, opened.metadata.num_rows
             schema = dict(pl.DataFrame(arrow.empty_table()).schema)
             names = arrow.names
         else:
-            with _csv_reader(path, separator, [], [], lambda _: "skip") as reader:
+            with _csv_reader(source, separator, [], [], lambda _: "skip") as reader:
                 names, rows = reader.schema.names, None
             schema = dict.fromkeys(names, pl.String())
     except (pa.ArrowException, OSError) as error:
-        raise InvalidFeed(f"{path} cannot be read: {error}; expected Parquet, or CSV in UTF-8 with a header") from error
+        raise _damaged(path, 0, error) from error
     if twice := [name for name in schema if names.count(name) > 1]:
         raise InvalidFeed(f"{path} has the column {twice[0]!r} twice; rename one")
-    return TableFile(path, schema, rows, separator)
+    return TableFile(source, schema, rows, separator)
 
 
-def _csv_reader(path: Path, separator: str, names: list[str], columns: Sequence[str], tear: Any) -> Any:
+def _damaged(path: Path, row: int, error: Exception) -> InvalidFeed:
+    if "straddling" in str(error) or "out of sync" in str(error):
+        return InvalidFeed(
+            f"{path}: a row after row {row} is longer than {_BLOCK >> 20} MiB; "
+            "most likely a quotation mark is not closed: close it, or double it where it stands for itself"
+        )
+    return InvalidFeed(f"{path} is damaged after row {row}: {error}; export it again")
+
+
+def _csv_reader(source: Source, separator: str, names: list[str], columns: Sequence[str], tear: Any) -> Any:
     return pyarrow.csv.open_csv(
-        path,
+        pa.PythonFile(source.open(), "r"),
         pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
         pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=tear),
         pyarrow.csv.ConvertOptions(

@@ -9,12 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from endcap.errors import InvalidFeed
-from endcap.formats import Format, Kind, Sample, Table
+from endcap.formats import Format, Kind, Sample, Table, json_ld, merchant, merchant_xml
 from endcap.formats.sources import Source
 
 _OBJECTS: Final = 20
 
-FORMATS: Final[Mapping[Kind, tuple[Format, ...]]] = {"catalog": (), "events": ()}
+FORMATS: Final[Mapping[Kind, tuple[Format, ...]]] = {
+    "catalog": (*json_ld.FORMATS, *merchant.FORMATS, *merchant_xml.FORMATS),
+    "events": (),
+}
 """In the order in which they are tried; a format of events is added here from its own module."""
 
 

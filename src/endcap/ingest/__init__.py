@@ -35,9 +35,11 @@ class Ports:
 
 
 class Summary(NamedTuple):
-    """What became of a file's rows: rows = left_out + quarantined + fresh + known (for a derived catalog, of changes).
+    """What became of a file's rows: rows = left_out + quarantined + repeated + fresh + known (derived: of changes).
 
     `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
+    `repeated` rows gave way to a later one of the same item. Beside the rows: `delisted` items were not in the file;
+    `unconverted` prices are in a currency that no rate was given for; `format` is what the file was recognised as.
     """
 
     rows: int = 0
@@ -47,3 +49,7 @@ class Summary(NamedTuple):
     known: int = 0
     new_items: int = 0
     quarantine: Path | None = None
+    repeated: int = 0
+    delisted: int = 0
+    unconverted: int = 0
+    format: str = ""

@@ -15,7 +15,7 @@ from endcap.expressions import Expression, InvalidExpression, Type, columns_of, 
 from endcap.expressions.nodes import Column
 from endcap.expressions.parser import suggestion
 from endcap.formats import Table
-from endcap.ingest.columns import Layout, canonical, compiled, converted, integral, stored_type
+from endcap.formats.columns import Layout, canonical, compiled, converted, integral, stored_type
 from endcap.ingest.mapping import Formula, Mapping
 from endcap.ingest.quarantine import WITHHELD, Quarantine
 
@@ -43,9 +43,10 @@ class Fields(NamedTuple):
 
 
 class Fitting(NamedTuple):
-    """What a batch came to: the fields of the rows that fit, rows read, rows left out by `keep`."""
+    """What a batch came to: the fields of the rows that fit and of those that do not, rows read, rows left out."""
 
     fields: pl.DataFrame
+    misfits: pl.DataFrame
     rows: int
     left_out: int
 
@@ -90,9 +91,10 @@ class Binding:
             torn += len(news)
             for number, reason in news:
                 quarantine.add(number, "", WITHHELD, reason)
-            yield Fitting(
-                fields.filter(wrong.is_null()).select(ROW, *told), len(frame) + len(news), len(stored) - len(kept)
+            fitting, misfits = (
+                fields.filter(chosen).select(ROW, *told) for chosen in (wrong.is_null(), wrong.is_not_null())
             )
+            yield Fitting(fitting, misfits, len(frame) + len(news), len(stored) - len(kept))
 
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())

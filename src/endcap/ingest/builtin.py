@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from endcap.formats import Table
+from endcap.formats.merchant import TEXTS
 from endcap.ingest.mapping import CatalogMapping, EventFields, EventsMapping, ItemFields
 
 _BUILT_IN: Final = Path("(built in)")
+_PATHS: Final = ("product_type", "google_product_category")
+_WINDOW: Final = "sale_price_effective_date"
 
 
 def events_mapping(table: Table) -> EventsMapping:
@@ -21,10 +24,23 @@ def events_mapping(table: Table) -> EventsMapping:
 
 
 def catalog_mapping(table: Table) -> CatalogMapping:
-    """The mapping of a table of Merchant names."""
-    return CatalogMapping.model_validate(
-        {"path": _BUILT_IN, "kind": "catalog", "fields": _own(table, ItemFields.model_fields)}
-    )
+    """The mapping of a table of Merchant names. A price without a sale's price ends a sale, whatever was before."""
+    columns = table.schema.keys()
+    fields = _own(table, ItemFields.model_fields)
+    paths = [name for name in _PATHS if name in columns]
+    if paths:
+        fields["category"] = f"coalesce({', '.join(paths)})"
+    if "price" in columns:
+        fields.setdefault("sale_price", "NULL")
+    if _WINDOW in columns and "sale_price" in fields:
+        fields["sale_start"] = f"nullif(trim(split_part({_WINDOW}, '/', 1)), '')"
+        fields["sale_end"] = f"nullif(trim(split_part({_WINDOW}, '/', 2)), '')"
+    if "quantity" in columns:
+        fields["stock"] = "quantity"
+    if "cost_of_goods_sold" in columns:
+        fields["cost"] = "cost_of_goods_sold"
+    text = {name: name for name in (_PATHS[1], *TEXTS) if name in columns}
+    return CatalogMapping.model_validate({"path": _BUILT_IN, "kind": "catalog", "fields": fields, "text": text})
 
 
 def _own(table: Table, fields: dict[str, Any]) -> dict[str, str]:

@@ -1,32 +1,39 @@
 """Items from a file into the log, as changes of rows: what is new against the catalog, or what a file's own times tell.
 
 Knows Merchant names and what an absent value means. A feed without times is compared with the catalog as it stands, so
-importing it again changes nothing; rows with times of their own are keyed by what they say.
+importing it again changes nothing; rows with times of their own are keyed by what they say. Nothing is written before
+all of the file is read, has stayed the same meanwhile, and would not change more than is likely.
 """
 
-from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
 
-from endcap.backends.db import Recorded
-from endcap.backends.log import Entry, bodies
-from endcap.domain.arrays import Ints
+from endcap.domain.arrays import Bools, Rows
 from endcap.domain.catalog import SINCE_EVER, Change
 from endcap.domain.ids import ItemKey
-from endcap.formats.files import open_table
+from endcap.errors import InvalidFeed
+from endcap.formats import Table
+from endcap.formats.files import open_any
+from endcap.formats.plain import plain
+from endcap.formats.prices import Prices
+from endcap.formats.rates import NO_RATES, Rates
+from endcap.formats.sources import Source
 from endcap.ingest import Ports, Report, Summary
-from endcap.ingest.binding import ROW, Check, Fields, bind
+from endcap.ingest.binding import ROW, Check, Fields, Fitting, bind
+from endcap.ingest.changes import PARTED, Known, News, Writer
 from endcap.ingest.checks import (
     MAX_ID,
     check_currency,
     length_check,
-    minor_column,
     nothing_fits,
-    price_check,
+    nul_check,
+    price_checks,
+    scheme_check,
     time_check,
 )
 from endcap.ingest.collection import paused_collection
@@ -34,73 +41,96 @@ from endcap.ingest.derive import Deriver
 from endcap.ingest.fold import project
 from endcap.ingest.mapping import CatalogMapping
 from endcap.ingest.quarantine import Quarantine
-from endcap.ingest.rows import Directory, assignment_entry
+from endcap.ingest.spool import Repeated, Spool
 from endcap.state import NEVER
 
-FIELDS: Final = Fields(
-    {
-        "time": "time",
-        "sale_start": "time",
-        "sale_end": "time",
-        "price": "number",
-        "sale_price": "number",
-        "stock": "number",
-    }
-)
+FIELDS: Final = Fields({"time": "time", "sale_start": "time", "sale_end": "time", "stock": "number"})
 MAX_TEXT, MAX_STOCK = 20_000, 10**9
 SELLING: Final = ("in_stock", "limited_availability", "preorder", "backorder")
+MONEY: Final = ("price", "sale_price", "cost")
+MAX_GONE, MAX_MOVED = 0.3, 0.5
+"""Shares of the listed items, and of the prices known, beyond which an import is held."""
+
 _TEXTS: Final = ("title", "description", "link", "image_link")
-_NOTHING: Final = {
-    "price": -1,
-    "sale_price": -1,
-    "stock": -1,
-    "sale_start": 0,
-    "sale_end": 0,
-    "listed": False,
-    "category": (),
-}
-_APPEND: Final = 50_000
+_LINKS: Final = ("link", "image_link")
 
 
-def import_catalog(shop: Ports, file: Path, mapping: CatalogMapping, now: int, report: Report | None = None) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a file is taken: `full` says that it holds every item, so that what it lacks is sold no more.
+
+    `force` lets more change than the hold would; `rates` convert prices in other currencies than the shop's.
+    """
+
+    mode: Literal["update", "full"] = "update"
+    force: bool = False
+    rates: Rates = NO_RATES
+
+
+UPDATE: Final = Terms()
+
+
+def import_catalog(  # noqa: PLR0913 (into what, whence, how, when, and who watches)
+    shop: Ports,
+    file: Path | Table,
+    mapping: CatalogMapping,
+    now: int,
+    report: Report | None = None,
+    terms: Terms = UPDATE,
+) -> Summary:
     """Append what `file` tells about items to the log and fold it into everything that reads it; `now` in ms UTC.
 
     Without a time of its own, a row that had no change before counts since ever, a later change from `now` on.
 
-    Raises: InvalidFeed where a mapped column is missing, no row fits, or the currency is not the shop's.
+    Raises: InvalidFeed where a mapped column is missing, no row fits, the currency is not the shop's, the file changed
+    while it was read, or it would change more than the hold allows; nothing is written then.
     """
     check_currency(shop, mapping.currency, mapping.path)
-    table = open_table(file, mapping.separator)
+    if terms.mode == "full" and mapping.fields.time:
+        raise InvalidFeed(
+            f"{mapping.path}: rows with times are a history, which cannot tell what is gone; leave --mode full out"
+        )
+    table = open_any(Source(file), mapping.separator) if isinstance(file, Path) else file
     binding = bind(mapping, table, shop.timezone, FIELDS)
-    name = f"{file.name}-{table.digest()}.jsonl"
+    digest = table.digest()
     project(shop)
-    writer = _Writer(shop, now)
-    loader = _Transactions(writer, mapping) if mapping.derived else _Feed(writer, mapping)
+    writer = Writer(shop, now)
     rows = left_out = 0
-    with paused_collection(), Quarantine(shop.quarantine, name) as quarantine:
+    with (
+        paused_collection(),
+        Quarantine(shop.quarantine, f"{table.path.name}-{digest}.jsonl") as quarantine,
+        Spool(shop.quarantine) as spool,
+    ):
+        loader = _Transactions(writer, mapping) if mapping.derived else _Feed(writer, mapping, terms, spool)
         for batch in binding.batches(_checks(mapping, shop.currency, now), quarantine):
             rows, left_out = rows + batch.rows, left_out + batch.left_out
-            if len(batch.fields):
-                loader.load(batch.fields, quarantine)
+            loader.load(batch)
             if report:
                 report(rows, table.rows)
-        loader.finish()
+        if table.digest() != digest:
+            raise InvalidFeed(
+                f"{table.path} changed while it was read, and nothing was imported; import it when it is complete"
+            )
+        if quarantine.count and quarantine.count == rows - left_out:
+            raise nothing_fits(table.path, quarantine, quarantine.finish())
+        summary = loader.finish(quarantine)
         kept = quarantine.finish()
         project(shop)
-    if quarantine.count and quarantine.count == rows - left_out:
-        raise nothing_fits(file, quarantine, kept)
-    return Summary(rows, left_out, quarantine.count, writer.fresh, writer.known, writer.new_items, kept)
+    return summary._replace(rows=rows, left_out=left_out, quarantined=quarantine.count, quarantine=kept)
 
 
 def _checks(mapping: CatalogMapping, currency: str, now: int) -> list[Check]:
     given = mapping.formulas().keys()
     stock, word = pl.col("stock"), _availability()
+    texts = (*_TEXTS, "category", *mapping.text)
     checks = [
         *(Check(name, pl.col(name).is_null(), "is missing") for name in ("id", "time")),
+        *(nul_check(name) for name in ("id", "item_group_id", "brand", *texts)),
         time_check("time", now),
         *(length_check(name, MAX_ID) for name in ("id", "item_group_id", "brand")),
-        *(length_check(name, MAX_TEXT) for name in (*_TEXTS, "category", *mapping.text)),
-        *(price_check(name, currency) for name in ("price", "sale_price")),
+        *(length_check(name, MAX_TEXT) for name in texts),
+        *(scheme_check(name) for name in _LINKS),
+        *(check for name in MONEY for check in price_checks(name, currency)),
         Check("stock", (stock < 0) | (stock > MAX_STOCK), f"is not between 0 and {MAX_STOCK:,}"),
         Check(
             "availability", ~word.is_in([*SELLING, "out_of_stock"]), f"is not one of {', '.join(SELLING)}, out_of_stock"
@@ -115,203 +145,199 @@ def _availability() -> pl.Expr:
     return pl.col("availability").str.to_lowercase().str.replace_all("[ -]", "_")
 
 
-class _Writer:
-    """Appends changes with the rows they need, and counts; `directory` knows all rows, planned ones too."""
-
-    def __init__(self, shop: Ports, now: int) -> None:
-        self.shop, self.now = shop, now
-        self.directory = Directory(shop.catalog.keys())
-        self.fresh = self.known = self.new_items = 0
-        self._waiting: list[Entry] = []
-
-    def rows(self, keys: Iterable[ItemKey]) -> None:
-        """Give each of `keys` a row."""
-        assignments = self.directory.plan(keys)
-        self.directory.adopt(assignments)
-        self._waiting += [assignment_entry(assignment, self.now) for assignment in assignments]
-        self.new_items += sum(assignment.key.kind == "item" for assignment in assignments)
-
-    def row(self, key: ItemKey) -> int:
-        """The row that `rows` gave."""
-        row = self.directory.row(key)
-        if row is None:
-            raise KeyError(key)
-        return row
-
-    def write(self, change: Change) -> None:
-        """Append `change` soon, unless the log holds an equal one."""
-        body = bodies.pack(change)
-        key = blake2b(body, digest_size=16, person=b"change").digest()
-        self._waiting.append(Entry("change", key, b"", change.at, body, bodies.FORMAT))
-        if len(self._waiting) >= _APPEND:
-            self.flush()
-
-    def flush(self) -> None:
-        """Append what waits."""
-        appended = self.shop.log.append("events", self._waiting)
-        fresh = [new for entry, new in zip(self._waiting, appended.fresh, strict=True) if entry.kind == "change"]
-        self.fresh += sum(fresh)
-        self.known += len(fresh) - sum(fresh)
-        self._waiting = []
-
-
 class _Transactions:
     """Changes derived from all rows, written at the end."""
 
-    def __init__(self, writer: _Writer, mapping: CatalogMapping) -> None:
+    def __init__(self, writer: Writer, mapping: CatalogMapping) -> None:
         self._writer, self._mapping = writer, mapping
         self._fields = [name for name in mapping.formulas() if name not in {"id", "time"}]
         self._deriver = Deriver(self._fields)
+        self._prices = Prices(writer.shop.currency, NO_RATES, _day(writer.now))
 
-    def load(self, fields: pl.DataFrame, quarantine: Quarantine) -> None:
+    def load(self, batch: Fitting) -> None:
+        if batch.fields.is_empty():
+            return
+        fields = _plain(batch.fields)
         if "price" in fields.columns:
-            minor = minor_column(fields["price"], self._writer.shop.currency)
-            fields = fields.with_columns(price=minor).with_columns(
+            fields = fields.with_columns(price=self._prices.minor(fields["price"])).with_columns(
                 price=pl.when(pl.col("price") > 0).then(pl.col("price")).cast(pl.String)
             )
         self._deriver.add(fields)
 
-    def finish(self) -> None:
+    def finish(self, quarantine: Quarantine) -> Summary:
         for item, at, told in self._deriver.changes():
-            key = ItemKey("item", item)
-            self._writer.rows([key])
-            values: dict[str, Any] = {name: told[name] for name in self._fields if name in told}
-            values |= {"listed": True} if "listed" in told else {}
-            self._writer.write(_change(self._writer.row(key), at, _attributes(values, self._mapping)))
+            (row,) = self._writer.rows("item", [item]).tolist()
+            self._writer.write(self._change(row, at, told))
         self._writer.flush()
+        return _counted(self._writer, unconverted=self._prices.unconverted)
+
+    def _change(self, row: int, at: int, told: dict[str, str]) -> Change:
+        known: dict[str, Any] = {}
+        if "listed" in told:
+            known["listed"] = True
+        if "price" in told:
+            known["price"] = int(told["price"])
+        if "brand" in told:
+            known["brand"] = told["brand"]
+        if "category" in told:
+            known["category"] = tuple(_path(told["category"], self._mapping.category_separator).split(PARTED))
+        texts = {name: told[name] for name in (*_TEXTS, *self._mapping.text) if name in told}
+        return Change(row, at, **known, text=texts)
 
 
 class _Feed:
     """One row an item: what differs from the catalog, or, where rows have times, all that they say then."""
 
-    def __init__(self, writer: _Writer, mapping: CatalogMapping) -> None:
-        self._writer, self._mapping = writer, mapping
-        self._known = None if mapping.fields.time else _Known(writer.shop.catalog.changes())
-        self._met: dict[int, int] = {}
+    def __init__(self, writer: Writer, mapping: CatalogMapping, terms: Terms, spool: Spool) -> None:
+        self._writer, self._mapping, self._terms, self._spool = writer, mapping, terms, spool
+        self._prices = Prices(writer.shop.currency, terms.rates, _day(writer.now))
+        self._misfits: list[pl.Series] = []
 
-    def load(self, fields: pl.DataFrame, quarantine: Quarantine) -> None:
-        frame = _filled(fields, self._writer.shop.currency)
-        self._writer.rows(ItemKey("item", item) for item in frame["id"])
+    def load(self, batch: Fitting) -> None:
+        self._misfits.append(batch.misfits["id"].drop_nulls())
+        if len(batch.fields):
+            self._spool.add(_filled(_plain(batch.fields), self._mapping, self._prices))
+
+    def finish(self, quarantine: Quarantine) -> Summary:
+        if self._mapping.fields.time:
+            for frame in self._spool.frames([]):
+                self._write(frame, None)
+            return _counted(self._writer, unconverted=self._prices.unconverted)
+        repeated = self._spool.repeated()
+        gone = self._gone() if self._terms.mode == "full" else np.zeros(0, np.int32)
+        self._hold(gone, repeated)
+        for number, item, last in repeated:
+            quarantine.tell(number, "id", item, f"stands again in row {last}, which counts")
+        known = Known(self._writer.shop.catalog.changes())
+        for frame in self._spool.frames(repeated):
+            self._write(frame, known)
+        delisted = self._writer.delist(gone.tolist())
+        return _counted(self._writer, len(repeated), delisted, self._prices.unconverted)
+
+    def _write(self, frame: pl.DataFrame, known: Known | None) -> None:
+        rows = self._writer.rows("item", frame["id"].to_list())
         if "item_group_id" in frame.columns:
-            self._writer.rows(ItemKey("group", group) for group in frame["item_group_id"].drop_nulls())
-        for values in frame.iter_rows(named=True):
-            self._take(values, quarantine)
-        self._writer.flush()
-
-    def finish(self) -> None:
-        self._writer.flush()
-
-    def _take(self, values: dict[str, Any], quarantine: Quarantine) -> None:
-        number, item, at = values.pop(ROW), values.pop("id"), values.pop("time", None)
-        row = self._writer.row(ItemKey("item", item))
-        if "item_group_id" in values:
-            group = values.pop("item_group_id")
-            values["group"] = self._writer.row(ItemKey("group", group)) if group else row
-        attributes = _attributes(values, self._mapping)
-        if self._known is None:
-            self._writer.write(_change(row, at, attributes))
+            groups = rows.copy()
+            grouped = (frame["item_group_id"] != "").to_numpy()
+            groups[grouped] = self._writer.rows("group", frame["item_group_id"].filter(grouped).to_list())
+            frame = frame.with_columns(group=pl.Series(groups))
+        if known is not None:
+            frame = frame.with_columns(pl.lit("").alias(name) for name in self._untold(frame, known))
+        told = frame.drop("id", "item_group_id", "time", ROW, strict=False)
+        if known is None:
+            self._writer.write_columns(News(rows, frame["time"].to_numpy(), told))
             return
-        first = self._met.setdefault(row, number)
-        if first != number:
-            quarantine.add(number, "id", item, f"stands in row {first} already")
+        news, newborn = known.news(rows, told)
+        any_ = news.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
+        self._writer.known += int((~any_).sum())
+        at = np.where(newborn, SINCE_EVER, self._writer.now)[any_]
+        self._writer.write_columns(News(rows[any_], at, news.filter(any_)))
+
+    @staticmethod
+    def _untold(frame: pl.DataFrame, known: Known) -> list[str]:
+        """The texts of prices in other currencies that stand in the catalog and not in `frame`."""
+        told = [f"text.{name}" for name in MONEY if name in frame.columns]
+        return [name for name in told if name not in frame.columns and known.tells(name)]
+
+    def _gone(self) -> Rows:
+        """The rows of the listed items that the file lacks; one whose row does not fit is not lacking."""
+        present = np.zeros(len(self._writer.shop.shelf), np.bool_)
+        ids = pl.concat([self._spool.ids()["id"], *self._misfits])
+        rows = self._rows(ids)
+        present[rows[rows >= 0]] = True
+        return np.flatnonzero(self._listed() & ~present).astype(np.int32)
+
+    def _rows(self, ids: pl.Series) -> Rows:
+        """The row of each item, -1 where it has none yet."""
+        found = (self._writer.directory.row(ItemKey("item", item)) for item in ids)
+        return np.fromiter((-1 if row is None else row for row in found), np.int32, len(ids))
+
+    def _listed(self) -> Bools:
+        shelf = self._writer.shop.shelf
+        return shelf.listed[: len(shelf)]
+
+    def _hold(self, gone: Rows, repeated: list[Repeated]) -> None:
+        """Raises InvalidFeed where too much would change at once; never on a first import."""
+        listed, shelf = self._listed(), self._writer.shop.shelf
+        if self._terms.force or not listed.any():
             return
-        news, born = self._known.news(row, attributes)
-        if news:
-            self._writer.write(_change(row, SINCE_EVER if born else self._writer.now, news))
-        else:
-            self._writer.known += 1
+        priced = listed & (shelf.price[: len(shelf)] >= 0)
+        moved = 0
+        for frame in self._spool.frames(repeated):
+            if "price" in frame.columns:
+                rows = self._rows(frame["id"])
+                known = rows >= 0
+                known[known] = priced[rows[known]]
+                moved += int((frame["price"].to_numpy()[known] != shelf.price[rows[known]]).sum())
+        for count, whole, most, what in (
+            (len(gone), int(listed.sum()), MAX_GONE, "listed items would go"),
+            (moved, int(priced.sum()), MAX_MOVED, "prices known would change"),
+        ):
+            if count > most * whole:
+                raise InvalidFeed(
+                    f"the import is held, and nothing was written: {count:,} of {whole:,} {what} "
+                    f"({count / whole:.0%}; more than {most:.0%} is most likely a broken file); "
+                    "look at the file, and import it with --force if it is right"
+                )
 
 
-def _filled(fields: pl.DataFrame, currency: str) -> pl.DataFrame:
-    """Absent values as a change spells them: -1 unknown, empty text; the sale's window open where it has no bound."""
-    given = set(fields.columns)
-    frame = fields.with_columns(
-        minor_column(fields[name], currency).alias(name) for name in ("price", "sale_price") if name in given
+def _counted(writer: Writer, repeated: int = 0, delisted: int = 0, unconverted: int = 0) -> Summary:
+    return Summary(
+        fresh=writer.fresh,
+        known=writer.known,
+        new_items=writer.new_items,
+        repeated=repeated,
+        delisted=delisted,
+        unconverted=unconverted,
     )
+
+
+def _day(at: int) -> date:
+    return datetime.fromtimestamp(at / 1000, UTC).date()
+
+
+def _plain(fields: pl.DataFrame) -> pl.DataFrame:
+    """Texts without markup; ids and links stay as they are."""
+    kept = {"id", "item_group_id", "availability", *MONEY, *_LINKS, "additional_image_link"}
+    names = [name for name, dtype in fields.schema.items() if dtype == pl.String and name not in kept]
+    return fields.with_columns(plain(fields[name]).alias(name) for name in names)
+
+
+def _path(category: str, separator: str) -> str:
+    return PARTED.join(part for part in map(str.strip, category.split(separator)) if part)
+
+
+def _filled(fields: pl.DataFrame, mapping: CatalogMapping, prices: Prices) -> pl.DataFrame:
+    """Attributes as a change spells them, absent ones as what says nothing: -1, empty, a window without bounds.
+
+    Texts are named `text.title`, a category's path is one text. A price in another currency is a text as well.
+    """
+    given = set(fields.columns)
+    frame = fields
+    for name in MONEY:
+        if name in given:
+            frame = frame.with_columns(prices.minor(fields[name]).alias(name))
+            foreign = prices.foreign(fields[name])
+            if foreign is not None:
+                frame = frame.with_columns(foreign.alias(f"text.{name}"))
     epochs = [pl.col(name).dt.epoch("ms") for name in ("time", "sale_start", "sale_end") if name in given]
-    frame = frame.with_columns(*epochs, pl.col(pl.String).exclude("id", "item_group_id", "availability").fill_null(""))
+    frame = frame.with_columns(*epochs, pl.col(pl.String).exclude("id", "availability").fill_null(""))
     if "sale_price" in given:
-        sale = pl.col("sale_price") >= 0
-        bounds = {"sale_start": 0, "sale_end": NEVER}
         frame = frame.with_columns(
-            pl.when(sale)
-            .then(pl.col(name).fill_null(open_) if name in given else pl.lit(open_, pl.Int64))
-            .otherwise(0)
-            .alias(name)
-            for name, open_ in bounds.items()
+            _window(name, open_, given) for name, open_ in (("sale_start", 0), ("sale_end", NEVER))
         )
     if given & {"stock", "availability"}:
         stock = pl.col("stock").floor().cast(pl.Int64).fill_null(-1) if "stock" in given else pl.lit(-1, pl.Int64)
-        gone = _availability() == "out_of_stock" if "availability" in given else pl.lit(False)
+        gone = (_availability() == "out_of_stock").fill_null(False) if "availability" in given else pl.lit(False)
         frame = frame.with_columns(stock=pl.when(gone).then(0).otherwise(stock)).drop("availability", strict=False)
-    return frame.with_columns(listed=pl.lit(True))
+    if "category" in given:
+        paths = {path: _path(path, mapping.category_separator) for path in frame["category"].unique().to_list()}
+        frame = frame.with_columns(category=frame["category"].replace_strict(paths, return_dtype=pl.String))
+    texts = {name: f"text.{name}" for name in (*_TEXTS, *mapping.text) if name in given}
+    return frame.rename(texts).with_columns(listed=pl.lit(True))
 
 
-def _attributes(values: Mapping[str, Any], mapping: CatalogMapping) -> dict[str, Any]:
-    """Values by attribute of a change; attributes of its `text` as `text.title`."""
-    attributes: dict[str, Any] = {}
-    for name, value in values.items():
-        if name == "category":
-            attributes[name] = tuple(part for part in map(str.strip, value.split(mapping.category_separator)) if part)
-        elif name in _TEXTS or name in mapping.text:
-            attributes[f"text.{name}"] = value
-        else:
-            attributes[name] = int(value) if name == "price" else value
-    return attributes
-
-
-def _change(row: int, at: int, attributes: Mapping[str, Any]) -> Change:
-    texts = {name.removeprefix("text."): value for name, value in attributes.items() if name.startswith("text.")}
-    rest = {name: value for name, value in attributes.items() if not name.startswith("text.")}
-    return Change(row, at, **rest, text=texts)
-
-
-class _Known:
-    """What the catalog says, as one hash per row and attribute, 0 where it says nothing or the same as nothing."""
-
-    def __init__(self, changes: Iterable[Recorded]) -> None:
-        self._hashes: dict[str, Ints] = {}
-        self._changed: Ints = np.full(1024, -1, np.int64)
-        for _, change in changes:
-            self._reserve(change.row)
-            if change.at >= self._changed[change.row]:
-                self._changed[change.row] = change.at
-                for name, value in _spelt(change):
-                    self._column(name)[change.row] = _hash(name, change.row, value)
-
-    def news(self, row: int, attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Those of `attributes` that differ from what is known, and whether nothing was; remembers them."""
-        self._reserve(row)
-        news = {}
-        for name, value in attributes.items():
-            column, hashed = self._column(name), _hash(name, row, value)
-            if column[row] != hashed:
-                column[row] = hashed
-                news[name] = value
-        return news, bool(self._changed[row] < 0)
-
-    def _column(self, name: str) -> Ints:
-        if name not in self._hashes:
-            self._hashes[name] = np.zeros(len(self._changed), np.int64)
-        return self._hashes[name]
-
-    def _reserve(self, row: int) -> None:
-        if row >= len(self._changed):
-            grown = max(row + 1, 2 * len(self._changed)) - len(self._changed)
-            self._changed = np.pad(self._changed, (0, grown), constant_values=-1)
-            self._hashes = {name: np.pad(column, (0, grown)) for name, column in self._hashes.items()}
-
-
-def _spelt(change: Change) -> Iterable[tuple[str, Any]]:
-    for name in ("group", "listed", "price", "sale_price", "sale_start", "sale_end", "stock", "brand", "category"):
-        value = getattr(change, name)
-        if value is not None:
-            yield name, value
-    for name, text in change.text.items():
-        yield f"text.{name}", text
-
-
-def _hash(name: str, row: int, value: object) -> int:
-    """Python's own hash, which lives as long as this process; 0 for what a row says that says nothing."""
-    nothing = row if name == "group" else _NOTHING.get(name, "")
-    return 0 if value == nothing else hash((value,))
+def _window(name: str, unbounded: int, given: set[str]) -> pl.Expr:
+    """A bound of the sale's window: open where the row names none, 0 where there is no sale."""
+    bound = pl.col(name).fill_null(unbounded) if name in given else pl.lit(unbounded, pl.Int64)
+    return pl.when(pl.col("sale_price") >= 0).then(bound).otherwise(0).alias(name)

@@ -7,8 +7,9 @@ import polars as pl
 
 from endcap.domain.events import UNKNOWN_PRICE
 from endcap.domain.instants import DAY, MINUTE
-from endcap.domain.money import MAX_MINOR, exponent, minor_units
+from endcap.domain.money import CURRENCIES, MAX_MINOR, exponent, minor_units
 from endcap.errors import InvalidFeed
+from endcap.formats import prices
 from endcap.ingest import Ports
 from endcap.ingest.binding import Check
 from endcap.ingest.quarantine import Quarantine
@@ -42,6 +43,30 @@ def price_check(field: str, currency: str) -> Check:
     return Check(field, (price < 0) | (price > most), f"is not between 0 and {most:,.0f}")
 
 
+def price_checks(field: str, currency: str) -> list[Check]:
+    """That a text is a price: a number, perhaps with a currency, not negative, nor beyond what is stored."""
+    text, most = pl.col(field), MAX_MINOR / 10 ** exponent(currency)
+    amount = prices.amount(text).cast(pl.Float64, strict=False)
+    named = prices.currency(text)
+    return [
+        Check(field, prices.has_comma(text), prices.COMMA),
+        Check(field, text.is_not_null() & amount.is_null(), prices.NO_PRICE),
+        Check(field, ~named.is_in(list(CURRENCIES)), "names no currency of ISO 4217, such as EUR"),
+        Check(field, (amount < 0) | (amount > most), f"is not between 0 and {most:,.0f}"),
+    ]
+
+
+def nul_check(field: str) -> Check:
+    """That a text holds no zero character, which no page can show."""
+    return Check(field, pl.col(field).str.contains("\0", literal=True), "holds a NUL character")
+
+
+def scheme_check(field: str) -> Check:
+    """That a link leads to a page: one such as `javascript:` would run."""
+    other = pl.col(field).str.contains(r"^[A-Za-z][A-Za-z0-9+.\-]*:") & ~pl.col(field).str.contains("(?i)^https?:")
+    return Check(field, other, "is a link of another kind than http and https")
+
+
 def time_check(field: str, now: int) -> Check:
     """That a time lies between 1970 and now, a little skew of clocks allowed."""
     at = pl.col(field).dt.epoch("ms")
@@ -55,8 +80,8 @@ def length_check(field: str, most: int) -> Check:
     return Check(field, pl.col(field).str.len_chars() > most, f"is longer than {most} characters")
 
 
-def minor_column(prices: pl.Series, currency: str) -> pl.Series:
+def minor_column(amounts: pl.Series, currency: str) -> pl.Series:
     """int64 minor units of amounts that `price_check` has accepted; -1 for NULL. Exact: rounded as decimals."""
-    distinct = prices.drop_nulls().unique().to_list()
+    distinct = amounts.drop_nulls().unique().to_list()
     minor = [minor_units(price, currency) for price in distinct]
-    return prices.replace_strict(distinct, minor, default=UNKNOWN_PRICE, return_dtype=pl.Int64)
+    return amounts.replace_strict(distinct, minor, default=UNKNOWN_PRICE, return_dtype=pl.Int64)

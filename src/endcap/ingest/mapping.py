@@ -71,7 +71,10 @@ class EventFields(_Table):
 
 
 class ItemFields(_Table):
-    """What an item has, by Merchant names; `category` is a path, `sale_start` and `sale_end` bound the sale's price."""
+    """What an item has, by Merchant names; `category` is a path, `sale_start` and `sale_end` bound the sale's price.
+
+    A price is a number or a text such as "12.99 EUR"; `cost` is what the shop pays for one.
+    """
 
     id: Written
     time: Written | None = None
@@ -88,6 +91,7 @@ class ItemFields(_Table):
     sale_end: Written | None = None
     availability: Written | None = None
     stock: Written | None = None
+    cost: Written | None = None
 
 
 class Mapping(_Table):
@@ -139,7 +143,7 @@ class CatalogMapping(Mapping):
             raise ValueError(f"[text] holds {twice[0]!r}, which belongs under [fields]")
         if self.derived and self.fields.time is None:
             raise ValueError("a derived catalog needs fields.time, the time of each transaction")
-        refused = {"item_group_id", "sale_price", "sale_start", "sale_end", "availability", "stock"}
+        refused = {"item_group_id", "sale_price", "sale_start", "sale_end", "availability", "stock", "cost"}
         if self.derived and (wrong := sorted(refused & self.formulas().keys())):
             raise ValueError(f"a derived catalog cannot have fields.{wrong[0]}; transactions tell titles and prices")
         return self

@@ -27,14 +27,18 @@ class Quarantine:
 
     def add(self, row: int, field: str, value: str | None, reason: str) -> None:
         """Keep one misfit; a long value is cut."""
+        self.tell(row, field, value, reason)
+        self.count += 1
+        self.first = self.first or f"{field} {value!r} of row {row} {reason}"
+
+    def tell(self, row: int, field: str, value: str | None, reason: str) -> None:
+        """Write of a row that is no misfit, but that somebody should know of."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._unfinished.open("w", encoding="utf-8")
         shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"
         misfit = {"row": row, "field": field, "value": shown, "reason": reason}
         self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
-        self.count += 1
-        self.first = self.first or f"{field} {value!r} of row {row} {reason}"
 
     def finish(self) -> Path | None:
         """Give the file its name; None where nothing was added."""

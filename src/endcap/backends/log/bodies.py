@@ -3,6 +3,7 @@
 Knows format 1 of each noun. Fields are written by name, so that a later format may add some. Does not know the log.
 """
 
+from dataclasses import fields as fields_of
 from typing import Any, Final, Literal, TypeAlias, get_origin, overload
 
 import msgspec
@@ -42,6 +43,7 @@ def _decoded(expected: type, parts: Any) -> NDArray[Any]:
     return np.frombuffer(payload, array).reshape(shape)
 
 
+_CHANGE: Final = tuple(field.name for field in fields_of(Change))
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_encoded)
 _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     "row": msgspec.msgpack.Decoder(Assignment),
@@ -58,7 +60,21 @@ def pack(noun: Noun) -> bytes:
 
     Raises: TypeError where a field holds a NumPy scalar or anything else that is no plain value.
     """
-    return _ENCODER.encode(noun)
+    return pack_change(_fields(noun)) if isinstance(noun, Change) else _ENCODER.encode(noun)
+
+
+def pack_change(fields: dict[str, Any]) -> bytes:
+    """The body of the change with all of `fields`, in their order: the bytes of `pack(Change(**fields))`.
+
+    A cost that is None is left out, so that a change without one has the bytes, and so the key, that it always had.
+    """
+    if fields["cost"] is None:
+        fields = {name: value for name, value in fields.items() if name != "cost"}
+    return _ENCODER.encode(fields)
+
+
+def _fields(change: Change) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in _CHANGE}
 
 
 @overload

@@ -30,7 +30,7 @@ from endcap.expressions.nodes import (
     Unary,
     written,
 )
-from endcap.ingest.columns import UTC_MS, Layout, canonical, compiled, converted, stored_type
+from endcap.formats.columns import UTC_MS, Layout, canonical, compiled, converted, stored_type
 
 TYPES: dict[str, Type] = {"s": "text", "t": "text", "n": "number", "i": "number", "b": "boolean", "at": "time"}
 LAYOUT = Layout(TYPES, frozenset({"i"}), "UTC")

@@ -1,0 +1,209 @@
+"""Changes on their way into the log: which rows they need, what is new against the catalog, and their records.
+
+Works on columns: an attribute of a batch is one array, and only the records themselves are made one by one. Knows what
+an absent value means; does not know files.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from endcap.backends.db import Recorded
+from endcap.backends.log import Entry, bodies
+from endcap.domain.arrays import Bools, Ints, Rows
+from endcap.domain.catalog import Change
+from endcap.domain.ids import ItemKey
+from endcap.ingest import Ports
+from endcap.ingest.rows import Directory, assignment_entry
+
+PARTED: Final = "\x1f"
+"""Stands between the parts of a category's path, in the columns here."""
+
+NOTHING: Final = {"price": -1, "sale_price": -1, "cost": -1, "stock": -1, "sale_start": 0, "sale_end": 0, "listed": 0}
+"""What a number says that says nothing; a text that says nothing is empty, and a group one's own row."""
+
+_FIELDS: Final = "group listed price sale_price sale_start sale_end stock brand category cost".split()
+_APPEND: Final = 50_000
+_PAGE: Final = 20_000
+
+
+class Writer:
+    """Appends changes with the rows they need, and counts; the directory knows all rows, planned ones too."""
+
+    def __init__(self, shop: Ports, now: int) -> None:
+        self.shop, self.now = shop, now
+        self.directory = Directory(shop.catalog.keys())
+        self.fresh = self.known = self.new_items = 0
+        self._waiting: list[Entry] = []
+
+    def rows(self, kind: str, ids: Sequence[str]) -> Rows:
+        """int32 [n]: the row of each, a new one where it has none."""
+        keys = [ItemKey(kind, each) for each in ids]  # type: ignore[arg-type]
+        assignments = self.directory.plan(keys)
+        self.directory.adopt(assignments)
+        self._waiting += [assignment_entry(assignment, self.now) for assignment in assignments]
+        self.new_items += len(assignments) if kind == "item" else 0
+        return np.array([self.directory.row(key) for key in keys], np.int32)
+
+    def write(self, change: Change) -> None:
+        """Append `change` soon, unless the log holds an equal one."""
+        self._put(bodies.pack(change), change.at)
+
+    def delist(self, rows: Iterable[int]) -> int:
+        """Append that `rows` are sold no more, now; how many there were."""
+        gone = [bodies.pack(Change(row, self.now, listed=False)) for row in rows]
+        for body in gone:
+            self._put(body, self.now)
+        self.flush()
+        self.fresh -= len(gone)
+        return len(gone)
+
+    def write_columns(self, news: "News") -> None:
+        """Append what is new about each row."""
+        columns = [news.column(name) for name in _FIELDS]
+        texts = [(name, news.column(f"text.{name}")) for name in news.texts]
+        names = [name for name, _ in texts]
+        each_texts: Iterable[dict[str, Any]] = (
+            ({name: text for name, text in zip(names, told, strict=True) if text is not None})
+            for told in zip(*(column for _, column in texts), strict=True)
+        )
+        if not texts:
+            each_texts = ({} for _ in news.rows)
+        told = zip(news.rows.tolist(), news.at.tolist(), *columns, each_texts, strict=True)
+        for row, at, group, listed, price, sale, start, end, stock, brand, category, cost, text in told:
+            fields = {
+                "row": row, "at": at, "group": group, "listed": listed, "price": price, "sale_price": sale,
+                "sale_start": start, "sale_end": end, "stock": stock, "brand": brand, "category": category,
+                "text": text, "cost": cost,
+            }  # fmt: skip
+            self._put(bodies.pack_change(fields), at)
+        self.flush()
+
+    def _put(self, body: bytes, at: int) -> None:
+        key = blake2b(body, digest_size=16, person=b"change").digest()
+        self._waiting.append(Entry("change", key, b"", at, body, bodies.FORMAT))
+        if len(self._waiting) >= _APPEND:
+            self.flush()
+
+    def flush(self) -> None:
+        """Append what waits."""
+        appended = self.shop.log.append("events", self._waiting)
+        fresh = [new for entry, new in zip(self._waiting, appended.fresh, strict=True) if entry.kind == "change"]
+        self.fresh += sum(fresh)
+        self.known += len(fresh) - sum(fresh)
+        self._waiting = []
+
+
+class News(NamedTuple):
+    """Attributes of `rows` at `at`: [n] columns by name, NULL where a row says nothing new; `texts` as `text.title`."""
+
+    rows: Rows
+    at: Ints
+    frame: pl.DataFrame
+
+    @property
+    def texts(self) -> list[str]:
+        """The attributes of `text`."""
+        return [name.removeprefix("text.") for name in self.frame.columns if name.startswith("text.")]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of an attribute as a change spells them, None where there are none."""
+        if name not in self.frame.columns:
+            return [None] * len(self.rows)
+        column = self.frame[name]
+        if name != "category":
+            return column.to_list()
+        paths = {path: tuple(path.split(PARTED)) if path else () for path in column.drop_nulls().unique().to_list()}
+        return [None if path is None else paths[path] for path in column.to_list()]
+
+
+class Known:
+    """What the catalog says, as one number a row and attribute: 0 where it says nothing or the same as nothing."""
+
+    def __init__(self, changes: Iterable[Recorded]) -> None:
+        self._born: Bools = np.zeros(1024, np.bool_)
+        self._codes: dict[str, Ints] = {}
+        self._told: dict[str, Ints] = {}
+        every = iter(changes)
+        while page := list(islice(every, _PAGE)):
+            self._take(page)
+
+    def news(self, rows: Rows, frame: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
+        """The attributes in `frame` that differ from what is known, others NULL, and which rows nothing was known of.
+
+        `rows` are distinct. What is new is known from then on.
+        """
+        self._reserve(int(rows.max(initial=-1)))
+        masked = []
+        for column in frame:
+            known, codes = self._column(column.name), _coded(column, rows)
+            masked.append(column.zip_with(pl.Series(known[rows] != codes), _null(column)))
+            known[rows] = codes
+        return pl.DataFrame(masked), ~self._born[rows]
+
+    def tells(self, name: str) -> bool:
+        """Whether any row has the attribute `name`."""
+        return name in self._codes
+
+    def _take(self, page: Sequence[Recorded]) -> None:
+        self._reserve(max(change.row for _, change in page))
+        cells: dict[str, tuple[list[int], list[int], list[Any]]] = {}
+        for _, change in page:
+            for name, value in _spelt(change):
+                rows, times, values = cells.setdefault(name, ([], [], []))
+                rows.append(change.row)
+                times.append(change.at)
+                values.append(value)
+        for name, (rows, times, values) in cells.items():
+            self._tell(np.array(rows, np.int32), np.array(times, np.int64), pl.Series(name, values))
+        self._born[[change.row for _, change in page]] = True
+
+    def _tell(self, rows: Rows, times: Ints, values: pl.Series) -> None:
+        """Each value unless its row was told a later one; of two of one instant the one that came later counts."""
+        codes, told = self._column(values.name), self._told[values.name]
+        order = np.argsort(times, kind="stable")
+        order = order[times[order] >= told[rows[order]]]
+        codes[rows[order]] = _coded(values, rows)[order]
+        told[rows[order]] = times[order]
+
+    def _column(self, name: str) -> Ints:
+        if name not in self._codes:
+            self._codes[name] = np.zeros(len(self._born), np.int64)
+            self._told[name] = np.full(len(self._born), -1, np.int64)
+        return self._codes[name]
+
+    def _reserve(self, row: int) -> None:
+        size = len(self._born)
+        if row >= size:
+            grown = max(row + 1, 2 * size) - size
+            self._born = np.pad(self._born, (0, grown))
+            self._codes = {name: np.pad(column, (0, grown)) for name, column in self._codes.items()}
+            self._told = {name: np.pad(column, (0, grown), constant_values=-1) for name, column in self._told.items()}
+
+
+def _null(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None], column.dtype)
+
+
+def _coded(column: pl.Series, rows: Rows) -> Ints:
+    """int64 [n]: equal values have equal numbers, and what says nothing has 0. Holds within one run of Python only."""
+    if column.name == "group":
+        group = column.to_numpy().astype(np.int64)
+        return np.where(group == rows, 0, group + 1)
+    if column.dtype == pl.String:
+        hashed = column.hash(seed=1).to_numpy().astype(np.int64)
+        return np.where((column == "").to_numpy(), 0, hashed | 1)
+    return column.to_numpy().astype(np.int64) - NOTHING[column.name]
+
+
+def _spelt(change: Change) -> Iterator[tuple[str, Any]]:
+    for name in _FIELDS:
+        value = getattr(change, name)
+        if value is not None:
+            yield name, PARTED.join(value) if name == "category" else value
+    for name, text in change.text.items():
+        yield f"text.{name}", text
