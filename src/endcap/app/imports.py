@@ -37,7 +37,7 @@ def importing(shop: Shop) -> Iterator[ingest.Ports]:
 
 
 class Options(NamedTuple):
-    """How a catalog's file is taken: see `ingest.catalog.Terms`; `encoding` of text that is neither UTF-8 nor marked."""
+    """How a catalog's file is taken, as `ingest.catalog.Terms`; `encoding` of text that is neither UTF-8 nor marked."""
 
     mode: Literal["update", "full"] = "update"
     force: bool = False
