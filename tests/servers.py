@@ -13,6 +13,9 @@ from typing import Any
 
 import httpx2
 
+from endcap import app
+from endcap.access import Scope
+
 
 @dataclass(frozen=True)
 class Server:
@@ -39,6 +42,11 @@ class Server:
         items = self.post("/v1/recommendations", **{"placement": "home", "k": 10, **call})["items"]
         return [item["id"] for item in items]
 
+    def keyed(self, scope: Scope) -> httpx2.Client:
+        """Another client, with a new key of `scope`; close it."""
+        token = app.create_key(app.open_shop(self.shop, {}), scope, "tests").token
+        return httpx2.Client(base_url=self.http.base_url, timeout=30, headers={"Authorization": f"Bearer {token}"})
+
     def stop(self) -> str:
         """End it as Ctrl-C does; what it wrote to stderr."""
         self.process.send_signal(signal.SIGINT)
@@ -49,14 +57,15 @@ class Server:
 
 @contextmanager
 def serving(shop: Path, **settings: object) -> Iterator[Server]:
-    """A server that is ready."""
+    """A server that is ready, and a client with an admin key."""
     wait = settings.pop("wait", True)
     variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
+    token = app.create_key(app.open_shop(shop, {}), "admin", "tests").token
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     with (
         subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        httpx2.Client(base_url=_address(process), timeout=30) as http,
+        httpx2.Client(base_url=_address(process), timeout=30, headers={"Authorization": f"Bearer {token}"}) as http,
     ):
         try:
             deadline = time.monotonic() + 60

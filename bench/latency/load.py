@@ -42,8 +42,9 @@ def bodies(shop: Path, people: Sequence[str], count: int) -> list[dict[str, obje
 class Connections:
     """Keep-alive connections; a call takes one that is free, or a new one."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, key: str) -> None:
         self._address = host, port
+        self._headers = f"Host: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json"
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
@@ -52,7 +53,7 @@ class Connections:
         if reader.at_eof():
             writer.close()
             return await self.post(path, body)
-        head = f"POST {path} HTTP/1.1\r\nHost: {self._address[0]}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\n{self._headers}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         headers = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in headers.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -81,10 +82,10 @@ async def load(connections: Connections, calls: Sequence[bytes], rate: float) ->
     return latencies, dict(outcomes)
 
 
-async def measure(url: str, calls: Sequence[bytes], rate: float) -> tuple[list[float], dict[str, int]]:
+async def measure(url: str, key: str, calls: Sequence[bytes], rate: float) -> tuple[list[float], dict[str, int]]:
     """`load` after a second at half the rate, whose latencies do not count."""
     parts = urlsplit(url)
-    connections = Connections(parts.hostname or "127.0.0.1", parts.port or 80)
+    connections = Connections(parts.hostname or "127.0.0.1", parts.port or 80, key)
     await load(connections, calls[: int(rate / 2)], rate / 2)
     return await load(connections, calls, rate)
 
@@ -97,10 +98,13 @@ def main() -> None:
     parser.add_argument("--people", type=Path, help="a file with one visitor id a line")
     parser.add_argument("--rate", type=float, default=100, help="calls a second")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--key", help="an API key; by default the one that the running server of --shop left there")
     given = parser.parse_args()
+    found = app.running(app.open_shop(given.shop, {}))
+    key = given.key or (found.token if found else "")
     people = given.people.read_text().split() if given.people else []
     calls = [json.dumps(body).encode() for body in bodies(given.shop, people, int(given.rate * given.seconds))]
-    latencies, outcomes = uvloop.run(measure(given.url, calls, given.rate))
+    latencies, outcomes = uvloop.run(measure(given.url, key, calls, given.rate))
     shares = {f"p{share}_ms": round(float(np.percentile(latencies, share)), 2) for share in (50, 90, 99)}
     print(json.dumps({"rate_per_s": given.rate, "calls": len(latencies), **shares, "answers": outcomes}))
 

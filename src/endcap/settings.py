@@ -7,10 +7,11 @@ Values come from `endcap.toml` in the shop's folder and from the environment, wh
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from endcap.errors import InvalidSettings
 
@@ -23,6 +24,18 @@ def _known_zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError("expected an IANA time zone such as Europe/Berlin") from None
     return name
+
+
+def _listed(given: Any) -> Any:
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+def _origins(origins: list[str]) -> list[str]:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
+            raise ValueError("expected origins such as https://www.example.com, without path and wildcard")
+    return origins
 
 
 class _Section(BaseModel):
@@ -41,10 +54,11 @@ class ShopSettings(_Section):
 class ServingSettings(_Section):
     """The HTTP server."""
 
-    host: str = Field(
-        default="127.0.0.1", description="address to listen on; loopback only as long as there are no API keys"
-    )
+    host: str = Field(default="127.0.0.1", description="address to listen on; without keys loopback only")
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    keys: Literal["required", "off"] = Field(
+        default="required", description="whether calls need an API key; off is for trying out, on loopback only"
+    )
     deadline_ms: int = Field(
         default=100, ge=1, le=60_000,
         description="milliseconds a request may wait: after half of them no ranker, after all popularity alone",
@@ -54,6 +68,23 @@ class ServingSettings(_Section):
     )
     max_body_bytes: int = Field(
         default=4_000_000, ge=1_000, description="bytes of the largest request body; a larger one is answered 413"
+    )
+    body_timeout_s: int = Field(
+        default=10, ge=1, le=600, description="seconds a caller has for a whole request; a slower one is answered 408"
+    )
+    publishable_requests_per_s: int = Field(
+        default=2_000, ge=1, description="requests a second of one publishable key; more are answered 429"
+    )
+    publishable_events_per_s: int = Field(default=10_000, ge=1, description="events a second of one publishable key")
+    secret_requests_per_s: int = Field(default=2_000, ge=1, description="requests a second of one secret key")
+    secret_events_per_s: int = Field(default=20_000, ge=1, description="events or items a second of one secret key")
+    admin_requests_per_s: int = Field(default=5_000, ge=1, description="requests a second of one admin key")
+    admin_events_per_s: int = Field(default=500_000, ge=1, description="events or items a second of one admin key")
+    cors_origins: Annotated[list[str], BeforeValidator(_listed), AfterValidator(_origins)] = Field(
+        default=[], description="origins whose pages may call from browsers; as a variable parted by commas"
+    )
+    access_log: Literal["failures", "all", "none"] = Field(
+        default="failures", description="which requests get a log line; lines hold no ids, queries or bodies"
     )
     snapshot_poll_ms: int = Field(
         default=1_000, ge=50, description="milliseconds between looks at the registry's current label"

@@ -4,11 +4,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from dataclasses import fields
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import pytest
+from starlette.applications import Starlette
 
 from endcap import app
 from endcap.backends.log import Appended, Entry, Log
@@ -20,9 +22,11 @@ from endcap.serving.desk import Desk
 from endcap.serving.floor import Floor
 from endcap.serving.intake import Intake
 from endcap.serving.meters import Meters
+from endcap.settings import ServingSettings
 
 CLOCKS = Clocks(app.now_ms, lambda: 0.0, lambda: "token")
-OPTIONS = Options(100, 64, 1_000_000, 60_000, 60_000, 60, 0)
+SETTINGS = ServingSettings(checkpoint_s=1, snapshot_poll_ms=60_000, decision_flush_ms=1_000)
+OPTIONS = Options(*(getattr(SETTINGS, each.name) for each in fields(Options)))
 
 
 @asynccontextmanager
@@ -96,8 +100,9 @@ def test_a_start_that_fails_on_a_bug_ends_the_server() -> None:
 
     async def live() -> None:
         told: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        asgi = application(broken, OPTIONS, CLOCKS, Hooks(lambda: None, told.set_result))
-        async with asgi.router.lifespan_context(asgi):
+        asgi = application(broken, None, OPTIONS, CLOCKS, Hooks(lambda: None, told.set_result))
+        assert isinstance(asgi.app, Starlette)
+        async with asgi.app.router.lifespan_context(asgi.app):
             assert await asyncio.wait_for(told, 20) is bug
 
     with pytest.raises(KeyError):

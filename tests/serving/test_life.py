@@ -186,10 +186,22 @@ def test_a_second_server_of_one_shop_is_refused(shop: Path, start: Callable[...,
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "shop.example"])  # noqa: S104 - refused, which is the test
-def test_an_address_that_others_can_reach_is_refused(shop: Path, host: str) -> None:
+def test_without_keys_an_address_that_others_can_reach_is_refused(
+    shop: Path, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENDCAP_SERVING__KEYS", "off")
     refused = _refused(shop, "--host", host)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"endcap: serving.host is {host}, where anybody could reach it and there are no API keys; expected a loopback "
-        "address such as 127.0.0.1: put a proxy that checks who calls in front\n"
+        f'endcap: serving.host is {host}, where anybody could reach it, and serving.keys is "off"; expected a loopback '
+        'address such as 127.0.0.1, or serving.keys = "required"\n'
+    )
+
+
+def test_a_shop_without_keys_is_not_served(shop: Path) -> None:
+    (shop / "keys" / "api.json").unlink()
+    refused = _refused(shop)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"endcap: {shop}/keys/api.json holds no API key; make one: endcap keys create --scope secret --shop {shop}\n",
     )

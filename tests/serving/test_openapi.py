@@ -19,6 +19,7 @@ def test_the_document_lists_every_route(server: Any) -> None:
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),
+        ("get", "/openapi.json"),
     }
 
 

@@ -251,7 +251,7 @@ def test_a_wrong_call_is_told_field_given_expected_and_remedy(
 
 
 def test_a_body_that_is_no_json_says_so(server: Any) -> None:
-    answer = server.http.post("/v1/events", content=b"{events:")
+    answer = server.http.post("/v1/events", content=b"{events:", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:endcap:problem:malformed-json")
 
 

@@ -5,10 +5,12 @@ imported where they are opened, so that serving loads no training library.
 """
 
 from endcap.app.imports import Options, import_catalog, import_events, importing
+from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
 from endcap.app.learning import Outputs, corpus, evaluate, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
 from endcap.app.reports import Pages, health
 from endcap.app.shop import (
+    API_KEYS,
     CURRENT,
     PUBLIC_KEY,
     SETTINGS,
@@ -22,6 +24,7 @@ from endcap.app.shop import (
 )
 
 __all__ = [
+    "API_KEYS",
     "CURRENT",
     "PUBLIC_KEY",
     "SETTINGS",
@@ -33,6 +36,7 @@ __all__ = [
     "Pages",
     "Shop",
     "corpus",
+    "create_key",
     "evaluate",
     "explain",
     "health",
@@ -40,10 +44,15 @@ __all__ = [
     "import_events",
     "importing",
     "initialise",
+    "list_keys",
     "now_ms",
     "open_floor",
     "open_shop",
     "recommend",
+    "relabelled",
+    "revoke_key",
+    "rotate_key",
+    "running",
     "serve",
     "settings_of",
     "train",

@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from endcap.app.shop import CURRENT, POLICY, PUBLIC_KEY, Shop, now_ms
-from endcap.errors import BackendUnavailable, InvalidRequest, SnapshotRejected
+from endcap.app.shop import API_KEYS, CURRENT, POLICY, PUBLIC_KEY, Shop, now_ms
+from endcap.errors import BackendUnavailable, InvalidRequest, InvalidSettings, SnapshotRejected
 
 if TYPE_CHECKING:
     from endcap.serving import Floor
@@ -108,13 +108,23 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
     """
     import uvicorn
 
+    from endcap.access import KeyFile, mint
+    from endcap.app.keys import announced
     from endcap.serving import Clocks, Hooks, Options, application
     from endcap.serving.web import listening, log_to_stderr
 
     serving = shop.settings.serving
-    listener = listening(serving.host, serving.port)
+    keyed = serving.keys == "required"
+    local = mint("admin", "this start", now_ms())
+    keys = KeyFile(shop.folder / API_KEYS, time.monotonic, [local.key]) if keyed else None
+    if keys is not None and not len(keys):
+        raise InvalidSettings(
+            f"{shop.folder / API_KEYS} holds no API key; make one: endcap keys create --scope secret "
+            f"--shop {shop.folder}"
+        )
+    listener = listening(serving.host, serving.port, keyed=keyed)
     address = f"http://{serving.host}:{listener.getsockname()[1]}"
-    announce(f"{shop.folder} on {address}, loopback only: there are no API keys")
+    announce(f"{shop.folder} on {address}, {'API keys required' if keyed else 'loopback only: API keys are off'}")
     failures: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
@@ -123,13 +133,19 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
 
     options = Options(*(getattr(serving, each.name) for each in fields(Options)))
     clocks = Clocks(now_ms, time.perf_counter, lambda: secrets.token_urlsafe(16))
-    asgi = application(lambda: open_floor(shop), options, clocks, Hooks(lambda: ready(address), failed))
-    config = uvicorn.Config(asgi, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
+
+    def opened() -> None:
+        write_running()
+        ready(address)
+
+    asgi = application(lambda: open_floor(shop), keys, options, clocks, Hooks(opened, failed))
+    config = uvicorn.Config(asgi, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None)
+    config.access_log = config.server_header = False
     config.timeout_graceful_shutdown = serving.drain_s
     server = uvicorn.Server(config)
     log_to_stderr()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with listener, suppress(KeyboardInterrupt):
+    with listener, announced(shop, address, local.token) as write_running, suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     if failures:
         raise failures[0]

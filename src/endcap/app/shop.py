@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from endcap.backends.db import Catalog
 from endcap.backends.kv import KV
@@ -17,11 +17,15 @@ from endcap.errors import InvalidSettings
 from endcap.policy import DEFAULT_POLICY, Policy
 from endcap.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from endcap.access import Minted
+
 SETTINGS: Final = "endcap.toml"
 POLICY: Final = "policy.toml"
 SHOPPER_KEY: Final = "keys/shopper.key"
 SIGNING_KEY: Final = "keys/signing.key"
 PUBLIC_KEY: Final = "keys/signing.pub"
+API_KEYS: Final = "keys/api.json"
 CURRENT: Final = "current"
 
 Report = Callable[[str], None]
@@ -112,13 +116,17 @@ def open_shop(folder: Path, environ: Mapping[str, str]) -> Shop:
     return Shop(folder, settings_of(folder, environ))
 
 
-def initialise(folder: Path, currency: str, timezone: str) -> None:
-    """Make a shop in `folder`. Raises: InvalidSettings where one stands there, or a value is impossible."""
+def initialise(folder: Path, currency: str, timezone: str) -> "list[Minted]":
+    """Make a shop in `folder`; its first API keys, one a scope.
+
+    Raises: InvalidSettings where one stands there, or a value is impossible.
+    """
+    from endcap.access import SCOPES, change_keys, mint
     from endcap.releases import new_signing_key, public_key_of
 
     toml = f'[shop]\ncurrency = "{currency}"\ntimezone = "{timezone}"\n'
     read_settings(toml, {}, "init")
-    for name in (SETTINGS, POLICY, SHOPPER_KEY, SIGNING_KEY):
+    for name in (SETTINGS, POLICY, SHOPPER_KEY, SIGNING_KEY, API_KEYS):
         if (folder / name).exists():
             raise InvalidSettings(f"{folder / name} exists; expected a folder without a shop: choose another --shop")
     try:
@@ -127,6 +135,8 @@ def initialise(folder: Path, currency: str, timezone: str) -> None:
         _write_key(folder / SHOPPER_KEY, secrets.token_bytes(32), 0o600)
         _write_key(folder / SIGNING_KEY, signing, 0o600)
         _write_key(folder / PUBLIC_KEY, public_key_of(signing), 0o644)
+        minted = [mint(scope, "first", now_ms()) for scope in SCOPES]
+        change_keys(folder / API_KEYS, lambda _: [each.key for each in minted])
         (folder / POLICY).write_text(DEFAULT_POLICY, encoding="utf-8")
         (folder / SETTINGS).write_text(toml, encoding="utf-8")
     except OSError as error:
@@ -134,6 +144,7 @@ def initialise(folder: Path, currency: str, timezone: str) -> None:
     shop = Shop(folder, read_settings(toml, {}))
     shop.log().close()
     shop.catalog().close()
+    return minted
 
 
 def _write_key(path: Path, key: bytes, mode: int) -> None:

@@ -39,13 +39,14 @@ def make_folder(folder: Path) -> None:
         sync(path.parent)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Let `path` hold `content`: readers, and a crash, find the old content or the new.
 
-    Writers of one path must take turns.
+    Writers of one path must take turns. What `mode` keeps from others is never readable by them, even half written.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
-    with unfinished.open("wb") as file:
+    unfinished.unlink(missing_ok=True)
+    with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from endcap.cli import reports
+from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
 from endcap.errors import EndcapError, InvalidRequest
 
@@ -30,6 +31,7 @@ imports = typer.Typer(
 app.add_typer(imports, name="import")
 
 app.command()(reports.health)
+app.add_typer(keys, name="keys")
 
 
 @app.command()
@@ -41,8 +43,11 @@ def init(
     """Make a shop: settings, policy and keys in one folder. Asks nothing and overwrites nothing."""
     from endcap import app as root
 
-    root.initialise(shop, currency, timezone)
+    minted = root.initialise(shop, currency, timezone)
     typer.echo(f"{shop} is ready: settings in endcap.toml, decisions in policy.toml, keys (keep them secret) in keys/.")
+    typer.echo("API keys, shown this once (`endcap keys` makes others):")
+    for key, token in minted:
+        typer.echo(f"  {key.scope:<12} {token}")
     typer.echo(f"Next: endcap import catalog FILE --map MAP.toml --shop {shop}")
 
 

@@ -30,7 +30,7 @@ def show(folder: Path, serve_after: bool) -> None:
     finished = _finished(folder)
     if serve_after:
         serving = app.settings_of(folder if finished else None, os.environ).serving
-        listening(serving.host, serving.port).close()
+        listening(serving.host, serving.port, keyed=serving.keys == "required").close()
     if finished:
         typer.echo(f"{folder} holds a finished demo shop, shown again; remove the folder to make a new one.")
     else:
@@ -41,7 +41,8 @@ def show(folder: Path, serve_after: bool) -> None:
         wanted = {"placement": "home", "visitor_id": guest.visitor_id, "user_id": guest.user_id, "k": K}
         print_list(app.recommend(shop, wanted), guest.label)
     if serve_after:
-        app.serve(shop, typer.echo, lambda address: typer.echo(_curl(address, guests[0].visitor_id)))
+        token = app.relabelled(shop, "publishable", "demo").token
+        app.serve(shop, typer.echo, lambda address: typer.echo(_curl(address, token, guests[0].visitor_id)))
     else:
         typer.echo(f"The shop is in {folder}; serve it with: endcap serve --shop {folder}")
 
@@ -88,7 +89,8 @@ def _make(folder: Path) -> None:
     typer.echo(f"Snapshot {version} is published.")
 
 
-def _curl(address: str, visitor_id: str) -> str:
+def _curl(address: str, token: str, visitor_id: str) -> str:
     body = f'{{"placement": "home", "visitor_id": "{visitor_id}", "k": 5}}'
-    call = f"curl -s {address}/v1/recommendations -H 'Content-Type: application/json' -d '{body}'"
+    headers = f"-H 'Authorization: Bearer {token}' -H 'Content-Type: application/json'"
+    call = f"curl -s {address}/v1/recommendations {headers} -d '{body}'"
     return f"Ready. Ask it:\n\n  {call}\n\nCtrl-C ends."

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from endcap.serving.problems import FieldProblem
 
 MAX_EVENTS = 1_000
+MAX_REQUESTS = 20
 MAX_SESSION = 200
 MAX_ANCHORS = 100
 MAX_EXCLUDED = 10_000

@@ -40,7 +40,7 @@ from endcap.serving.intake import Intake
 from endcap.serving.journal import Journal, Pace
 from endcap.serving.ladder import Situation, walk
 from endcap.serving.meters import Meters
-from endcap.serving.problems import FieldProblem, Refusal, field_problem, refusal, shortened
+from endcap.serving.problems import FieldProblem, Refusal, entry_problem, refusal, shortened
 from endcap.serving.watch import Watch, warm
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shopper
@@ -252,6 +252,6 @@ def _parsed(raw: list[msgspec.Raw], decoder: msgspec.json.Decoder[T]) -> tuple[l
     for index, entry in enumerate(raw):
         try:
             calls.append((index, decoder.decode(entry)))
-        except msgspec.ValidationError as error:
-            problems.append(RowProblem(index, [field_problem(error, bytes(entry), decoder.type)]))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problems.append(RowProblem(index, [entry_problem(error, bytes(entry), decoder.type)]))
     return calls, problems

@@ -6,7 +6,7 @@ event loop's thread alone touches shelf, shoppers and texts; `save` and `snapsho
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
@@ -34,6 +34,15 @@ class Options:
     deadline_ms: int
     max_in_flight_requests: int
     max_body_bytes: int
+    body_timeout_s: int
+    publishable_requests_per_s: int
+    publishable_events_per_s: int
+    secret_requests_per_s: int
+    secret_events_per_s: int
+    admin_requests_per_s: int
+    admin_events_per_s: int
+    cors_origins: list[str]
+    access_log: Literal["failures", "all", "none"]
     snapshot_poll_ms: int
     decision_flush_ms: int
     decision_kept_s: int

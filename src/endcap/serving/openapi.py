@@ -5,55 +5,77 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 import endcap
+from endcap.access import Scope
 from endcap.serving import calls
 from endcap.serving.problems import MEDIA_TYPE, Problem
 
 
 class Documented(NamedTuple):
-    """One route: what it does, the body it takes (or None), what it answers (None: text), and its failures."""
+    """One route: who may call it (None: anybody), the body it takes (None: none), what it answers (None: text)."""
 
     method: str
     path: str
     summary: str
+    scope: Scope | None
     body: type[msgspec.Struct] | None
     answer: type[msgspec.Struct] | None
     failures: tuple[int, ...]
 
 
 _MEANINGS: Final = {
-    400: "The body is not JSON",
+    400: "The body is not JSON, or nested too deep",
+    401: "No key, or one that is unknown, expired or revoked",
+    403: "The key's scope is too narrow; `detail` names the one that is needed",
     404: "Not known; the nearest name is in `detail`",
+    408: "The body came too slowly",
     413: "The body is too large",
+    415: "The body is not declared as uncompressed JSON",
     422: "A field is wrong; `errors` says which, what was given and what is expected",
+    429: "The key's allowance is spent; `Retry-After` says when to come back",
     503: "Not now: starting, without a snapshot, overloaded or out of disk; `Retry-After` says when to come back",
 }
+_SCOPES: Final = "a key of `x-scope` or a wider one: publishable, secret, admin"
+_OTHERS: Final = {
+    "metrics": {"text/plain": {"schema": {"type": "string"}}},
+    "openapi": {"application/json": {"schema": {"type": "object"}}},
+}
+_LATER: Final = (429, 503)
 
-_BODY: Final = (400, 413, 422, 503)
-_OFFERS: Final = "/v1/catalog/offers"
-_DECISION: Final = "/v1/decisions/{recommendation_id}"
+_KEYED: Final = (401, 403, 429)
+_BODY: Final = (400, 401, 403, 408, 413, 415, 422, 429, 503)
 
-ROUTES: Final = (
-    Documented(
-        "post", "/v1/recommendations", "A list for one placement",
+ROUTES: Final[dict[str, Documented]] = {
+    "recommendations": Documented(
+        "post", "/v1/recommendations", "A list for one placement", "publishable",
         calls.RecommendationCall, calls.RecommendationAnswer, (404, *_BODY),
     ),
-    Documented("post", "/v1/events", "What shoppers did", calls.EventsSchema, calls.EventsAnswer, _BODY),
-    Documented("patch", _OFFERS, "New prices and stocks", calls.OffersSchema, calls.OffersAnswer, _BODY),
-    Documented("get", _DECISION, "What was decided for one list, and why", None, calls.DecisionAnswer, (404, 503)),
-    Documented("get", "/healthz", "Whether the server runs", None, calls.StatusAnswer, ()),
-    Documented("get", "/readyz", "Whether lists are answered", None, calls.StatusAnswer, (503,)),
-    Documented("get", "/metrics", "Figures for Prometheus", None, None, ()),
-)  # fmt: skip
+    "events": Documented(
+        "post", "/v1/events", "What shoppers did", "publishable", calls.EventsSchema, calls.EventsAnswer, _BODY
+    ),
+    "offers": Documented(
+        "patch", "/v1/catalog/offers", "New prices and stocks", "secret",
+        calls.OffersSchema, calls.OffersAnswer, _BODY,
+    ),
+    "decision": Documented(
+        "get", "/v1/decisions/{recommendation_id}", "What was decided for one list, and why", "secret",
+        None, calls.DecisionAnswer, (*_KEYED, 404, 503),
+    ),
+    "metrics": Documented("get", "/metrics", "Figures for Prometheus", "secret", None, None, _KEYED),
+    "healthz": Documented("get", "/healthz", "Whether the server runs", None, None, calls.StatusAnswer, ()),
+    "readyz": Documented("get", "/readyz", "Whether lists are answered", None, None, calls.StatusAnswer, (503,)),
+    "openapi": Documented("get", "/openapi.json", "This document", None, None, None, ()),
+}  # fmt: skip
+"""Every route by its name; the server has these and no others."""
 
 
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
-    structs = [struct for route in ROUTES for struct in (route.body, route.answer) if struct] + [Problem]
+    structs = [struct for route in ROUTES.values() for struct in (route.body, route.answer) if struct] + [Problem]
     references, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     by_struct = dict(zip(structs, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method] = _operation(route, by_struct)
+    for name, route in ROUTES.items():
+        paths.setdefault(route.path, {})[route.method] = _operation(name, route, by_struct)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,19 +84,20 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _SCOPES}},
+        },
     }
 
 
-def _operation(route: Documented, schema: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
-    answer = (
-        {"application/json": {"schema": schema[route.answer]}}
-        if route.answer
-        else {"text/plain": {"schema": {"type": "string"}}}
-    )
+def _operation(name: str, route: Documented, schema: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
+    answer = {"application/json": {"schema": schema[route.answer]}} if route.answer else _OTHERS[name]
     operation: dict[str, Any] = {
-        "operationId": f"{route.method}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}",
+        "operationId": name,
         "summary": route.summary,
+        "security": [{"key": []}] if route.scope else [],
+        "x-scope": route.scope or "anybody",
         "responses": {"200": {"description": route.summary, "content": answer}},
     }
     for status in route.failures:
@@ -82,7 +105,7 @@ def _operation(route: Documented, schema: dict[type[msgspec.Struct], dict[str, A
             "description": _MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": schema[Problem]}},
         }
-        if status == 503:
+        if status in _LATER:
             failure["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
         operation["responses"][str(status)] = failure
     if route.body:

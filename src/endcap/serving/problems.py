@@ -39,12 +39,16 @@ class Refusal(Exception):
     def __init__(self, problem: Problem, retry_after_s: int = 0) -> None:
         super().__init__(problem.detail)
         self.problem = problem
-        self.retry_after_s = retry_after_s
+        self.headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
 
     def response(self) -> Response:
         """The HTTP answer."""
-        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else None
-        return Response(msgspec.json.encode(self.problem), self.problem.status, headers, MEDIA_TYPE)
+        return Response(msgspec.json.encode(self.problem), self.problem.status, self.headers, MEDIA_TYPE)
+
+    def carrying(self, **headers: str) -> "Refusal":
+        """This refusal, with more headers; `_` stands for `-`."""
+        self.headers |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self
 
 
 def refusal(
@@ -73,7 +77,19 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except msgspec.ValidationError as error:
         raise invalid([field_problem(error, body, decoder.type)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise refusal(400, "malformed-json", f"the body ({len(body)} bytes) is not JSON: {error}") from None
+        raise refusal(400, "malformed-json", f"the body ({len(body)} bytes) is not JSON: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    """`error` without the bytes that it met."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def entry_problem(error: Exception, entry: bytes, expected_type: Any) -> FieldProblem:
+    """What is wrong with an entry of a list, whether it is no JSON or not of `expected_type`."""
+    if isinstance(error, msgspec.ValidationError):
+        return field_problem(error, entry, expected_type)
+    return FieldProblem("entry", None, "JSON", f"not JSON: {_why(error)}")
 
 
 def field_problem(error: msgspec.ValidationError, body: bytes, expected_type: Any = None) -> FieldProblem:
@@ -99,7 +115,10 @@ def _fields(expected_type: Any) -> list[str]:
 
 
 def _at(body: bytes, path: str) -> Any:
-    value = msgspec.json.decode(body)
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
     for part in re.findall(r"[^.\[\]]+", path):
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]

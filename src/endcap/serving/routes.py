@@ -1,28 +1,28 @@
 """The HTTP routes: bodies in, answers out, every failure a problem. Knows the desk, not what a list is made of.
 
-The routes that carry traffic are bare Starlette routes with msgspec; FastAPI carries the others and documents all.
+Bare Starlette routes with msgspec; what they are called, who may call them and what they answer stands in `openapi`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import structlog
-from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
+from endcap.access import NOBODYS, Key
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
 from endcap.serving.calls import EventsCall, OffersCall, RecommendationCall, StatusAnswer
 from endcap.serving.desk import Desk
+from endcap.serving.gate import Bounds, Gate, check_depth, read_body
 from endcap.serving.meters import Meters
-from endcap.serving.problems import Refusal, decode, refusal
-
-Endpoint: TypeAlias = Callable[[HttpRequest], Awaitable[Response]]
+from endcap.serving.openapi import ROUTES, Documented, document
+from endcap.serving.problems import Refusal, decode, refusal, shortened
 
 _RECOMMENDATION: Final = msgspec.json.Decoder(RecommendationCall)
 _EVENTS: Final = msgspec.json.Decoder(EventsCall)
@@ -62,102 +62,138 @@ class Admission:
             self._meters.in_flight.set(self.in_flight)
 
 
-async def read_body(http: HttpRequest, most_bytes: int) -> bytes:
-    """The whole body. Raises: Refusal where it is larger than `most_bytes`."""
-    too_large = refusal(413, "body-too-large", f"the body is larger than {most_bytes} bytes; send it in parts")
-    if int(http.headers.get("content-length") or 0) > most_bytes:
-        raise too_large
-    parts, size = [], 0
-    async for part in http.stream():
-        parts.append(part)
-        size += len(part)
-        if size > most_bytes:
-            raise too_large
-    return b"".join(parts)
+class Call(NamedTuple):
+    """A call that was let in."""
+
+    http: HttpRequest
+    key: Key
+
+
+Endpoint: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
 class Doors:
     """The routes of one server. `desk` is there while the shop is open; before, calls are asked to come back."""
 
-    def __init__(self, admission: Admission, meters: Meters, most_bytes: int) -> None:
+    def __init__(self, gate: Gate, admission: Admission, meters: Meters, bounds: Bounds) -> None:
         self.desk: Desk | None = None
         self.because = "the shop is being opened"
+        self._gate = gate
         self._admission = admission
         self._meters = meters
-        self._most_bytes = most_bytes
+        self._bounds = bounds
 
     def routes(self) -> list[Route]:
-        """What carries traffic."""
+        """Every route that is documented, each behind the gate."""
+        endpoints: dict[str, Endpoint] = {
+            "recommendations": self.recommendations,
+            "events": self.events,
+            "offers": self.offers,
+            "decision": self.decision,
+            "metrics": self.metrics,
+            "healthz": self.healthz,
+            "readyz": self.readyz,
+            "openapi": self.openapi,
+        }
         return [
-            Route("/v1/recommendations", self._counted("recommendations", self.recommendations), methods=["POST"]),
-            Route("/v1/events", self._counted("events", self.events), methods=["POST"]),
-            Route("/v1/catalog/offers", self._counted("offers", self.offers), methods=["PATCH"]),
+            Route(route.path, self._guarded(name, route, endpoints[name]), methods=[route.method.upper()])
+            for name, route in ROUTES.items()
         ]
 
-    def add_to(self, app: FastAPI) -> None:
-        """Add all routes to `app`."""
-        app.router.routes[:0] = self.routes()
-        app.get("/v1/decisions/{recommendation_id}")(self.decision)
-        app.get("/healthz")(self.healthz)
-        app.get("/readyz")(self.readyz)
-        app.get("/metrics")(self.metrics)
+    def open_to_browsers(self, path: str) -> bool:
+        """Whether pages of other origins may call `path`: what a publishable key may."""
+        return any(route.scope == "publishable" and _matches(route.path, path) for route in ROUTES.values())
 
-    async def recommendations(self, http: HttpRequest) -> Response:
+    async def recommendations(self, call: Call) -> Response:
         """A list for one placement."""
-        body = await read_body(http, self._most_bytes)
+        body = await self._json(call)
         async with self._admission.turn() as waited:
             return answered(self._open_desk().recommend(decode(_RECOMMENDATION, body), waited))
 
-    async def events(self, http: HttpRequest) -> Response:
+    async def events(self, call: Call) -> Response:
         """What shoppers did."""
-        body = await read_body(http, self._most_bytes)
+        body = await self._json(call)
         async with self._admission.turn():
-            return answered(await self._open_desk().take_events(decode(_EVENTS, body).events))
+            events = decode(_EVENTS, body).events
+            self._gate.spend_events(call.key, len(events))
+            return answered(await self._open_desk().take_events(events))
 
-    async def offers(self, http: HttpRequest) -> Response:
+    async def offers(self, call: Call) -> Response:
         """New prices and stocks."""
-        body = await read_body(http, self._most_bytes)
+        body = await self._json(call)
         async with self._admission.turn():
-            return answered(await self._open_desk().take_offers(decode(_OFFERS, body).offers))
+            offers = decode(_OFFERS, body).offers
+            self._gate.spend_events(call.key, len(offers))
+            return answered(await self._open_desk().take_offers(offers))
 
-    async def decision(self, recommendation_id: str) -> Response:
+    async def decision(self, call: Call) -> Response:
         """What was decided for one list, and why."""
-        return answered(self._open_desk().decision(recommendation_id))
+        return answered(self._open_desk().decision(call.http.path_params["recommendation_id"]))
 
-    async def healthz(self) -> Response:
+    async def healthz(self, _: Call) -> Response:
         """The process answers."""
         return answered(StatusAnswer("ok"))
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _: Call) -> Response:
         """Lists are answered from a verified snapshot, and the kernels are warm."""
         if self.desk is None or self.desk.watch.snapshot is None:
             because = self.because if self.desk is None else self.desk.watch.because
             raise refusal(503, "not-ready", because, retry_after_s=1)
         return answered(StatusAnswer("ready"))
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Call) -> Response:
         """Figures in Prometheus' text format."""
         return Response(self._meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(self, _: Call) -> Response:
+        """What this server answers, for machines."""
+        return Response(msgspec.json.encode(document()), media_type="application/json")
+
+    async def _json(self, call: Call) -> bytes:
+        body = await read_body(call.http, self._bounds, "application/json")
+        check_depth(body)
+        return body
 
     def _open_desk(self) -> Desk:
         if self.desk is None:
             raise refusal(503, "not-ready", self.because, retry_after_s=1)
         return self.desk
 
-    def _counted(self, name: str, endpoint: Endpoint) -> Endpoint:
-        """`endpoint` with its refusals answered and its answers counted."""
+    def _guarded(
+        self, name: str, route: Documented, endpoint: Endpoint
+    ) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """`endpoint` behind the gate, its refusals answered and its answers counted."""
 
-        async def counted(http: HttpRequest) -> Response:
+        async def guarded(http: HttpRequest) -> Response:
+            known = http.scope["endcap"] = {"route": route.path, "key": ""}
+            allowance: dict[str, str] = {}
             try:
-                response = await endpoint(http)
+                key = NOBODYS
+                if route.scope is not None:
+                    key = self._gate.caller(http, route.scope)
+                    known["key"] = key.id
+                    allowance = self._gate.spend_requests(key, 1)
+                response = await endpoint(Call(http, key))
             except Refusal as refused:
                 response = refused.response()
             except EndcapError as error:
                 response = refused_for(error).response()
+            for header, value in allowance.items():
+                response.headers.setdefault(header, value)
             self._meters.answers.labels(name, f"{response.status_code // 100}xx").inc()
             return response
 
-        return counted
+        return guarded
+
+
+def _matches(template: str, path: str) -> bool:
+    """Whether `path` is one that `template` describes.
+
+    >>> _matches("/v1/decisions/{recommendation_id}", "/v1/decisions/abc"), _matches("/v1/events", "/v1/events/x")
+    (True, False)
+    """
+    parts, given = template.split("/"), path.split("/")
+    return len(parts) == len(given) and all(a == b or a[:1] == "{" for a, b in zip(parts, given, strict=True))
 
 
 def answered(answer: msgspec.Struct) -> Response:
@@ -176,16 +212,6 @@ def refused_for(error: EndcapError) -> Refusal:
     return refusal(500, "internal-error", "the server failed to answer; its log says why")
 
 
-async def on_refusal(_: HttpRequest, refused: Refusal) -> Response:
-    """For routes that FastAPI carries."""
-    return refused.response()
-
-
-async def on_error(_: HttpRequest, error: EndcapError) -> Response:
-    """For errors of the product, on routes that FastAPI carries."""
-    return refused_for(error).response()
-
-
 async def on_bug(_: HttpRequest, __: Exception) -> Response:
     """For errors that nobody foresaw; the server logs their traceback."""
     return refusal(500, "internal-error", "the server failed to answer; its log says why").response()
@@ -195,7 +221,7 @@ async def on_http(http: HttpRequest, error: HTTPException) -> Response:
     """For unknown paths and methods."""
     names = {404: "unknown-path", 405: "wrong-method"}
     name = names.get(error.status_code, "http-error")
-    detail = f"{http.method} {http.url.path}: {error.detail}; see /openapi.json"
+    detail = f"{http.method} {shortened(http.scope['path'])}: {error.detail}; see /openapi.json"
     response = refusal(error.status_code, name, detail).response()
     for header, value in (error.headers or {}).items():
         response.headers[header] = value

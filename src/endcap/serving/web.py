@@ -1,4 +1,4 @@
-"""The ASGI application: routes, the OpenAPI document, and a life from opening the shop to closing it."""
+"""The ASGI application: gate, routes, and a life from opening the shop to closing it."""
 
 import asyncio
 import gc
@@ -7,19 +7,22 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from endcap.access import KeyFile, Rate, Scope
 from endcap.errors import EndcapError, InvalidSettings
+from endcap.serving.calls import MAX_EVENTS, MAX_REQUESTS
 from endcap.serving.desk import Clocks, Desk
 from endcap.serving.floor import Floor, Options
+from endcap.serving.gate import Bounds, Front, Gate
 from endcap.serving.meters import Meters
-from endcap.serving.openapi import document
-from endcap.serving.problems import Refusal
-from endcap.serving.routes import Admission, Doors, on_bug, on_error, on_http, on_refusal
+from endcap.serving.routes import Admission, Doors, on_bug, on_http
+
+_USES_S: Final = 60
 
 
 class Hooks(NamedTuple):
@@ -29,15 +32,23 @@ class Hooks(NamedTuple):
     failed: Callable[[BaseException], None]
 
 
-def application(open_floor: Callable[[], Floor], options: Options, clocks: Clocks, hooks: Hooks) -> FastAPI:
-    """A server for one shop, which `open_floor` opens in a worker thread while the server says that it starts."""
+def application(
+    open_floor: Callable[[], Floor], keys: KeyFile | None, options: Options, clocks: Clocks, hooks: Hooks
+) -> Front:
+    """A server for one shop, which `open_floor` opens in a worker thread while the server says that it starts.
+
+    `keys` None lets everybody in.
+    """
     meters = Meters()
-    doors = Doors(Admission(options.max_in_flight_requests, clocks.steady, meters), meters, options.max_body_bytes)
+    admission = Admission(options.max_in_flight_requests, clocks.steady, meters)
+    bounds = Bounds(options.max_body_bytes, options.body_timeout_s)
+    doors = Doors(gate(keys, options, clocks), admission, meters, bounds)
 
     async def stay_open(stack: AsyncExitStack) -> None:
         try:
             desk = Desk(await asyncio.to_thread(open_floor), options, clocks, meters)
             await stack.enter_async_context(desk.open(hooks.failed))
+            await stack.enter_async_context(keeping_uses(keys))
         except EndcapError as error:
             doors.because = str(error)
             hooks.failed(error)
@@ -53,23 +64,59 @@ def application(open_floor: Callable[[], Floor], options: Options, clocks: Clock
             hooks.failed(error)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def life(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             opening = asyncio.create_task(stay_open(stack))
             opening.add_done_callback(ended)
             yield
             await opening
 
-    answers: dict[Any, Any] = {
-        Refusal: on_refusal,
-        HTTPException: on_http,
-        EndcapError: on_error,
-        Exception: on_bug,
+    answers: dict[Any, Any] = {HTTPException: on_http, Exception: on_bug}
+    asgi = Starlette(routes=doors.routes(), lifespan=life, exception_handlers=answers)
+    asgi.router.redirect_slashes = False
+    return Front(asgi, options.cors_origins, doors.open_to_browsers, options.access_log)
+
+
+def gate(keys: KeyFile | None, options: Options, clocks: Clocks) -> Gate:
+    """The gate that `options` ask for; every bucket holds what one call may bring."""
+
+    def rate(per_s: int, least: int) -> Rate:
+        return Rate(per_s, max(per_s, least))
+
+    requests: dict[Scope, Rate] = {
+        "publishable": rate(options.publishable_requests_per_s, MAX_REQUESTS),
+        "secret": rate(options.secret_requests_per_s, MAX_REQUESTS),
+        "admin": rate(options.admin_requests_per_s, MAX_REQUESTS),
     }
-    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, exception_handlers=answers)
-    doors.add_to(app)
-    app.openapi = document  # type: ignore[method-assign]
-    return app
+    events: dict[Scope, Rate] = {
+        "publishable": rate(options.publishable_events_per_s, MAX_EVENTS),
+        "secret": rate(options.secret_events_per_s, MAX_EVENTS),
+        "admin": rate(options.admin_events_per_s, MAX_EVENTS),
+    }
+    return Gate(keys, requests, events, (clocks.now, clocks.steady))
+
+
+@asynccontextmanager
+async def keeping_uses(keys: KeyFile | None) -> AsyncIterator[None]:
+    """Write once a minute, and at the end, when each key was last used."""
+
+    async def save() -> None:
+        try:
+            await asyncio.to_thread(keys.save_uses if keys else lambda: None)
+        except OSError as error:
+            structlog.get_logger().error("key_uses_not_saved", reason=str(error))
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(_USES_S)
+            await save()
+
+    running = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await save()
 
 
 def log_to_stderr() -> None:
@@ -85,16 +132,16 @@ def log_to_stderr() -> None:
     )
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens on a loopback address. Raises: InvalidSettings for any other, or one in use."""
+def listening(host: str, port: int, *, keyed: bool) -> socket.socket:
+    """A socket that listens; without keys on a loopback address only. Raises: InvalidSettings."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    if not loopback:
+    if not loopback and not keyed:
         raise InvalidSettings(
-            f"serving.host is {host}, where anybody could reach it and there are no API keys; expected a loopback "
-            "address such as 127.0.0.1: put a proxy that checks who calls in front"
+            f'serving.host is {host}, where anybody could reach it, and serving.keys is "off"; expected a loopback '
+            'address such as 127.0.0.1, or serving.keys = "required"'
         )
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,6 +151,6 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InvalidSettings(
-            f"{host}:{port} cannot be listened on: {error.strerror}; choose another serving.port"
+            f"{host}:{port} cannot be listened on: {error.strerror}; choose another serving.port or serving.host"
         ) from None
     return listener
