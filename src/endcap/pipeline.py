@@ -77,9 +77,10 @@ def arrange(ranking: Ranking, snapshot: Snapshot, policy: Policy) -> Decision:
     groups = ranking.rows[arranged.chosen]
     ranks, seen = found.pool.ranks[:, places], found.moment.trail.rows
     reasons = slate.reasons(found.pool.sources, ranks, groups, seen, _witness(snapshot, found.moment))
+    rows, scores = slate.variants(request, found.moment, groups), ranking.scores[arranged.chosen].tolist()
     shown = tuple(
-        Shown(slate.variant(found.moment, int(group)), float(ranking.scores[index]), position, 1.0, reason)
-        for position, (group, index, reason) in enumerate(zip(groups, arranged.chosen, reasons, strict=True), 1)
+        Shown(row, score, position, 1.0, reason)
+        for position, (row, score, reason) in enumerate(zip(rows, scores, reasons, strict=True), 1)
     )
     return Decision(
         request=request,

@@ -104,11 +104,10 @@ def test_the_variant_shown_is_the_one_touched_last_if_it_sells(shelf: Shelf) -> 
     for row in (8, 9, 10):
         shelf.apply(Change(row, 2, group=0))
     touched = buyer(9)
-    assert slate.variant(moment(shelf), 0) == 8
-    assert slate.variant(moment(shelf, touched), 0) == 9
+    assert slate.variants(REQUEST, moment(shelf), rows(0, 5)) == [8, 5]
+    assert slate.variants(REQUEST, moment(shelf, touched), rows(5, 0)) == [5, 9]
     shelf.apply(Change(9, 3, stock=0))
-    assert slate.variant(moment(shelf, touched), 0) == 8
-    assert slate.variant(moment(shelf), 5) == 5
+    assert slate.variants(REQUEST, moment(shelf, touched), rows(0)) == [8]
 
 
 def reason(ranks: list[float], witness: dict[str, int], *seen: int) -> Reason:

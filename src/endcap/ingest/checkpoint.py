@@ -30,8 +30,6 @@ class _Stored(msgspec.Struct):
     categories: list[tuple[str, ...]]
     brands: list[str]
     attributes: dict[str, _Attribute]
-    variants: dict[int, list[int]]
-    faces: dict[int, int]
     columns: dict[str, bytes]
 
 
@@ -50,8 +48,6 @@ def pack_shelf(shelf: Shelf) -> bytes:
                 name: _Attribute(each.names.values, each.codes[:size].tobytes(), each.told[:size].tobytes())
                 for name, each in sorted(shelf.attributes.items())
             },
-            dict(sorted(shelf.variants.items())),
-            dict(sorted(shelf.faces.items())),
             {name: getattr(shelf, name)[..., :size].tobytes() for name in shelf.names()},
         )
     )
@@ -88,5 +84,4 @@ def _restored(stored: _Stored) -> Shelf:
         attribute.names = Names("", kept.values)
         attribute.codes[: stored.size] = np.frombuffer(kept.codes, np.int32)
         attribute.told[: stored.size] = np.frombuffer(kept.told, np.int64)
-    shelf.variants, shelf.faces = stored.variants, stored.faces
     return shelf

@@ -72,7 +72,7 @@ class Showcase:
         return self.texts.get(self._item(row)).get("title") or self.id(row)
 
     def _item(self, row: int) -> int:
-        variants = self.shelf.variants.get(row, [row])
+        variants = self.shelf.variants(row) or [row]
         return next((variant for variant in variants if self.shelf.available[variant]), variants[0])
 
     def fields(self, rows: Rows, at: int) -> list[FieldsAnswer]:

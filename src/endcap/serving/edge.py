@@ -22,7 +22,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
 from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
-from endcap.domain.money import minor_units
+from endcap.domain.money import exponent, minor_units
 from endcap.domain.requests import Request
 from endcap.ingest.rows import RowBook
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
@@ -95,6 +95,7 @@ class Edge:
             anchors=anchors,
             session=session,
             exclude=self._known(call.exclude)[0],
+            decimals=exponent(self.currency),
             region=context.region,
             device=context.device,
             locale=context.locale,

@@ -96,7 +96,7 @@ def warm(snapshot: Snapshot, policy: Policy) -> None:
         plain = Request(placement, snapshot.until, 1, 10, exclude=some[-1:])
         calls = (
             plain,
-            replace(plain, anchors=some[:1], exclude=NO_ROWS),
+            replace(plain, anchors=some[:1], exclude=NO_ROWS, filter="price IS NULL"),
             replace(plain, anchors=some[:4], session=session),
         )
         for request, shopper, rung in product(calls, (NEWCOMER, known), RUNGS):

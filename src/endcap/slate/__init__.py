@@ -1,7 +1,20 @@
 """From a ranking to a slate: rules that admit, caps, diversity, variants and reasons."""
 
-from endcap.slate.arrangement import Arranged, arranged, capped, shortage, variant
+from endcap.slate.arrangement import Arranged, arranged, capped, shortage, variants
+from endcap.slate.filters import FILTER_COLUMNS, check_filter
 from endcap.slate.reasons import FEWEST_PEOPLE, Witness, reasons
 from endcap.slate.rules import admit
 
-__all__ = ["FEWEST_PEOPLE", "Arranged", "Witness", "admit", "arranged", "capped", "reasons", "shortage", "variant"]
+__all__ = [
+    "FEWEST_PEOPLE",
+    "FILTER_COLUMNS",
+    "Arranged",
+    "Witness",
+    "admit",
+    "arranged",
+    "capped",
+    "check_filter",
+    "reasons",
+    "shortage",
+    "variants",
+]

@@ -6,7 +6,9 @@ import numpy as np
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
 from endcap.domain.placements import Placement
-from endcap.domain.requests import Dropped
+from endcap.domain.requests import Dropped, Request
+from endcap.slate.filters import passing
+from endcap.slate.rules import FILTER
 from endcap.state import Moment, Shelf
 
 _WINDOW_PER_PLACE = 4
@@ -50,23 +52,35 @@ def capped(rows: Rows, arranged: Arranged) -> tuple[Dropped, ...]:
 
 
 def shortage(shown: int, k: int, dropped: tuple[Dropped, ...], arranged: Arranged) -> str:
-    """Why fewer than `k` items are shown: a cap, the rule that dropped most, or nothing to propose; empty if k are."""
+    """Why fewer than `k` items are shown, empty if k are.
+
+    A cap, the filter if without it there were enough, the rule that dropped most, or nothing to propose.
+    """
     if shown >= k:
         return ""
     if arranged.brand_capped.any() or arranged.category_capped.any():
         return "caps"
+    if any(rule.rule == FILTER and len(rule.rows) >= k - shown for rule in dropped):
+        return FILTER
     most = max(dropped, key=lambda rule: len(rule.rows), default=None)
     return most.rule if most else "few_candidates"
 
 
-def variant(moment: Moment, group: int) -> int:
-    """The row to show for `group`: the available variant that the shopper touched last, else the first available."""
-    shelf = moment.shelf
-    if group not in shelf.variants:
-        return group
-    available = [row for row in shelf.variants[group] if shelf.available[row]]
-    touched = moment.touched.tolist()
-    return min(available, key=lambda row: touched.index(row) if row in touched else len(touched))
+def variants(request: Request, moment: Moment, groups: Rows) -> list[int]:
+    """The row to show for each of `groups`: of the variants that pass the filter the one that the shopper touched last.
+
+    Where none was touched it is the first.
+    """
+    members, owners = moment.shelf.sold_as(groups)
+    fit = passing(request, moment.shelf, members)
+    touched = {row: -place for place, row in reversed(list(enumerate(moment.touched.tolist(), 1)))}
+    chosen: list[int] = groups.tolist()
+    best = [-np.inf] * len(chosen)
+    for row, owner in zip(members[fit].tolist(), owners[fit].tolist(), strict=True):
+        value = touched.get(row, -len(touched) - 1)
+        if value > best[owner]:
+            chosen[owner], best[owner] = row, value
+    return chosen
 
 
 @compiled

@@ -9,6 +9,7 @@ from endcap.domain.arrays import NO_ROWS, Bools, Rows
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Dropped, Request
+from endcap.slate.filters import admitted
 from endcap.state import Moment
 
 Rule = Callable[[Placement, Request, Moment, Rows], Bools]
@@ -23,6 +24,10 @@ def _excluded(placement: Placement, request: Request, moment: Moment, rows: Rows
     return _among(rows, moment.shelf.group[request.exclude])
 
 
+def _shown(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    return _among(rows, moment.shelf.group[request.shown])
+
+
 def _anchor(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
     return _among(rows, moment.shelf.group[request.anchors])
 
@@ -31,15 +36,28 @@ def _purchased(placement: Placement, request: Request, moment: Moment, rows: Row
     return _among(rows, moment.purchases["row"] if placement.purchased == "hide" else NO_ROWS)
 
 
-def _among(rows: Rows, listed: Rows) -> Bools:
-    return np.isin(rows, listed) if len(listed) else np.zeros(len(rows), np.bool_)
+def _unfit(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
+    return ~admitted(request, moment.shelf, rows) if request.filter else np.zeros(len(rows), np.bool_)
 
+
+def _among(rows: Rows, listed: Rows) -> Bools:
+    if not len(listed):
+        return np.zeros(len(rows), np.bool_)
+    ordered = np.sort(listed)
+    place = np.minimum(np.searchsorted(ordered, rows), len(ordered) - 1)
+    return np.equal(ordered[place], rows)
+
+
+FILTER: Final = "filter"
+"""The rule of the request's own filter."""
 
 RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("unlisted_or_out_of_stock", _unavailable),
     ("excluded", _excluded),
+    ("shown_on_page", _shown),
     ("anchor", _anchor),
     ("purchased", _purchased),
+    (FILTER, _unfit),
 )
 
 

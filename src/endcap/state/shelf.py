@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Bools, Ints, Millis, Rows
+from endcap.domain.arrays import Bools, Ints, Millis, Rows, compiled
 from endcap.domain.catalog import Change
 from endcap.domain.events import Events, Kind
 from endcap.domain.instants import DAY
@@ -79,9 +79,10 @@ class Shelf:
     is its own); `available` is what may be sold: a listed row not known to be out of stock, a group with such a
     variant; `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `attributes` those of
     ATTRIBUTES that occur; `born` int64 ms, NEVER unknown; `told` int64 [FIELDS, rows] ms, -1 never; `changed` int64 the
-    latest change; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. `variants` lists the
-    rows of a group; the group's row shows that of them in `faces`, which changed last (of equals the larger row).
-    `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
+    latest change; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. A group's row shows
+    its variant that changed last, its `face` int32 (of equals the larger row, -1 none); its variants begin with `first`
+    int32 and go on with their `following` int32, in order of row, -1 none. `offset` is the log offset folded last. Rows
+    beyond `len` do not exist yet.
     """
 
     def __init__(self) -> None:
@@ -90,8 +91,6 @@ class Shelf:
         self.categories: Names[tuple[str, ...]] = Names(())
         self.brands = Names("")
         self.attributes: dict[str, Attribute] = {}
-        self.variants: dict[int, list[int]] = {}
-        self.faces: dict[int, int] = {}
         self._size = 0
         self._columns(0)
 
@@ -112,6 +111,9 @@ class Shelf:
         self.born: Millis = np.full(capacity, NEVER, np.int64)
         self.changed: Millis = np.full(capacity, -1, np.int64)
         self.told: Millis = np.full((len(FIELDS), capacity), -1, np.int64)
+        self.face: Rows = np.full(capacity, -1, np.int32)
+        self.first: Rows = np.full(capacity, -1, np.int32)
+        self.following: Rows = np.full(capacity, -1, np.int32)
         self.daily: NDArray[np.int32] = np.zeros((TREND_DAYS, capacity), np.int32)
 
     def reserve(self, size: int) -> None:
@@ -130,7 +132,8 @@ class Shelf:
         """The columns, in the order in which a checkpoint stores them."""
         return (
             "group", "listed", "available", "price", "sale_price", "sale_start", "sale_end",
-            "stock", "category", "brand", "born", "changed", "told", "daily",
+            "stock", "category", "brand", "born", "changed", "told",
+            "face", "first", "following", "daily",
         )  # fmt: skip
 
     def apply(self, change: Change) -> None:
@@ -154,7 +157,7 @@ class Shelf:
         if former not in (row, group):
             self._leave(former, row)
         if group != row:
-            self._join(group, row)
+            self._join(group, row, former)
 
     def _stored(self, name: str, value: object) -> object:
         """`value` of a field as its column holds it."""
@@ -170,36 +173,50 @@ class Shelf:
             attribute.told[row], attribute.codes[row] = at, attribute.names.code(text)
 
     def _leave(self, group: int, row: int) -> None:
-        variants = self.variants[group]
-        variants.remove(row)
+        self._link(group, [variant for variant in self.variants(group) if variant != row])
+        variants = self.variants(group)
         self.available[group] = self.available[variants].any()
         self.born[group] = self.born[variants].min(initial=NEVER)
         if not variants:
-            del self.variants[group], self.faces[group]
+            self.face[group] = -1
             for name, nothing in _SHOWN.items():
                 getattr(self, name)[group] = nothing
-        elif self.faces[group] == row:
-            self.faces[group] = max(variants, key=lambda variant: (self.changed[variant], variant))
+        elif self.face[group] == row:
+            self.face[group] = max(variants, key=lambda variant: (self.changed[variant], variant))
             self._show(group)
 
-    def _join(self, group: int, row: int) -> None:
+    def _join(self, group: int, row: int, former: int) -> None:
         self.reserve(group + 1)
-        variants = self.variants.setdefault(group, [])
-        if row not in variants:
-            variants.append(row)
-            variants.sort()
+        if former != group:
+            self._link(group, sorted([*self.variants(group), row]))
         self.born[group] = min(self.born[group], self.born[row])
-        self.available[group] = self.available[row] or self.available[variants].any()
-        face = self.faces.get(group, row)
-        if (self.changed[row], row) >= (self.changed[face], face):
-            self.faces[group] = row
+        self.available[group] = self.available[row] or self.available[self.variants(group)].any()
+        face = int(self.face[group])
+        if face < 0 or (self.changed[row], row) >= (self.changed[face], face):
+            self.face[group] = row
             self._show(group)
+
+    def _link(self, group: int, variants: list[int]) -> None:
+        self.first[group] = variants[0] if variants else -1
+        self.following[variants] = [*variants[1:], -1][: len(variants)]
 
     def _show(self, group: int) -> None:
-        face = self.faces[group]
+        face = self.face[group]
         for name in _SHOWN:
             column = getattr(self, name)
             column[group] = column[face]
+
+    def variants(self, group: int) -> list[int]:
+        """The rows of `group`, ascending; none for a row that is no group."""
+        variants, variant = [], int(self.first[group])
+        while variant >= 0:
+            variants.append(variant)
+            variant = int(self.following[variant])
+        return variants
+
+    def sold_as(self, rows: Rows) -> tuple[Rows, Rows]:
+        """What may be shown for `rows`: their variants int32 [m], or themselves, and the place in `rows` of each."""
+        return _sold_as(rows, self.first, self.following)
 
     def observe(self, events: Events) -> None:
         """Count `events`, each on its group, into the ring of days; those older than the ring are left out."""
@@ -223,3 +240,24 @@ class Shelf:
         """int64 [n] minor units that a shopper pays for `rows` at `at`; -1 unknown. A sale holds inside its window."""
         on_sale = (self.sale_price[rows] >= 0) & (self.sale_start[rows] <= at) & (at < self.sale_end[rows])
         return np.where(on_sale, self.sale_price[rows], self.price[rows])
+
+
+@compiled
+def _sold_as(rows: Rows, first: Rows, following: Rows) -> tuple[Rows, Rows]:
+    size = 0
+    for row in rows:
+        variant = first[row]
+        size += variant < 0
+        while variant >= 0:
+            size, variant = size + 1, following[variant]
+    members, owners = np.empty(size, np.int32), np.empty(size, np.int32)
+    size = 0
+    for place in range(len(rows)):
+        variant = first[rows[place]]
+        if variant < 0:
+            members[size], owners[size] = rows[place], place
+            size += 1
+        while variant >= 0:
+            members[size], owners[size] = variant, place
+            size, variant = size + 1, following[variant]
+    return members, owners

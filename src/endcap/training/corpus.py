@@ -84,6 +84,6 @@ class Shop:
         texts = [""] * len(self.shelf)
         for row, text in self.texts.items():
             texts[row] = " ".join(value[:_LONGEST] for name, value in sorted(text.items()) if name not in _UNSAID)
-        for group, variants in self.shelf.variants.items():
-            texts[group] = texts[group] or texts[variants[0]]
+        for group in np.flatnonzero(self.shelf.first[: len(texts)] >= 0).tolist():
+            texts[group] = texts[group] or texts[int(self.shelf.first[group])]
         return texts
