@@ -1,5 +1,6 @@
 """What every kv keeps to; an adapter is one line in ADAPTERS."""
 
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +74,33 @@ def test_setting_again_sets_the_time_to_live_again(kv: KV, clock: Clock) -> None
     clock.ms += 60
     kv.set_many({b"other": b"x"})
     assert kv.get_many([b"a", b"b", b"c"]) == [b"2", b"2", None]
+
+
+def test_deleted_keys_are_gone_after_reopening_too(opened: Open) -> None:
+    kv = opened()
+    kv.set_many({b"a": b"1", b"b": b"2", b"c": b"3"})
+    kv.save()
+    kv.delete_many([b"a", b"c", b"none"])
+    assert kv.get_many([b"a", b"b", b"c"]) == [None, b"2", None]
+    kv.close()
+    again = opened()
+    assert again.get_many([b"a", b"b", b"c"]) == [None, b"2", None]
+    again.close()
+
+
+def test_no_byte_of_a_forgotten_key_or_its_value_stays_in_any_file(opened: Open, tmp_path: Path) -> None:
+    """Keys of random order split pages, whose unused parts keep copies of cells that moved."""
+    generator = random.Random(3)
+    keys = [b"shopper:" + generator.randbytes(16) for _ in range(600)]
+    kv = opened()
+    for start in range(0, 600, 60):
+        kv.set_many({key: key[8:] * generator.randrange(1, 30) for key in keys[start : start + 60]})
+        kv.save()
+    kv.forget([*keys[:60], b"shopper:nobody"])
+    content = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert [key for key in keys[:60] if key[8:] in content] == []
+    assert all(key[8:] in content for key in keys[60:])
+    assert kv.get_many(keys[:61])[:60] == [None] * 60
 
 
 def test_delete_prefix_deletes_what_starts_with_it_and_counts_it(kv: KV, clock: Clock) -> None:

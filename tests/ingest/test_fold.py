@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -21,6 +22,7 @@ from endcap.domain.catalog import Assignment, Change
 from endcap.domain.events import Event, Kind, Line
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY, HOUR
+from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
 from endcap.ingest.checkpoint import pack_shelf, unpack_shelf
@@ -121,6 +123,73 @@ def test_order_of_arrival_and_batches_make_no_difference(events: list[Event], si
     shuffled = list(events)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert folded(shuffled, sizes) == folded(events, [])
+
+
+DEVICE, VISITOR, USER = b"d" * 16, PEOPLE[0], PEOPLE[1]
+
+
+def link_entry(visitor: bytes = VISITOR, user: bytes = USER) -> Entry:
+    link = Link(DEVICE, 0, visitor, user, START)
+    return Entry("link", b"", link.person, link.at, bodies.pack(link))
+
+
+def folded_shoppers(entries: list[Entry], sizes: list[int], saved: int | None = None) -> list[bytes | None]:
+    """The shoppers after `entries`, in batches of `sizes`, then one by one.
+
+    `saved`: the process stops after that many batches, with the shoppers of then and the shelf of the batch before.
+    """
+    with TemporaryDirectory() as folder, closing(SqliteLog(Path(folder) / "log.sqlite")) as log:
+        log.append("events", entries)
+        kv, shelf = MemoryKV(Path(folder) / "state.sqlite", lambda: 0), Shelf()
+        before = pack_shelf(shelf)
+        for number in count():
+            records = log.read("events", shelf.offset, sizes[number] if number < len(sizes) else 1)
+            fold_events(kv, shelf, records)
+            if number == saved:
+                kv.save()
+                kv, shelf = MemoryKV(Path(folder) / "state.sqlite", lambda: 0), unpack_shelf(before)
+            elif not records:
+                break
+            before = pack_shelf(shelf) if number + 1 != saved else before
+        assert kv.get_many([b"shopper:" + VISITOR]) == [None]
+        return kv.get_many([b"shopper:" + person for person in PEOPLE[1:]])
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(EVENTS, max_size=12),
+    st.lists(EVENTS, max_size=12),
+    st.lists(st.integers(1, 9), max_size=6),
+    st.integers(0, 12),
+)
+def test_a_link_gives_the_visitor_s_events_to_the_user_wherever_batches_and_crashes_fall(
+    before: list[Event], after: list[Event], sizes: list[int], saved: int
+) -> None:
+    def as_user(event: Event) -> Event:
+        return replace(event, shopper=USER) if event.shopper == VISITOR else event
+
+    linked = [*map(entry, before), link_entry(), *map(entry, after)]
+    plain = [*[entry(as_user(event)) for event in before], link_entry(PEOPLE[0], PEOPLE[1])]
+    plain += [entry(as_user(event)) for event in after]
+    found = folded_shoppers(linked, sizes)
+    assert found == folded_shoppers(plain, [])
+    assert found == folded_shoppers(linked, sizes, saved)
+
+
+def test_a_rebuild_with_links_equals_the_live_state_byte_for_byte(shop: Ports) -> None:
+    events = some_events(90)
+    filled(shop, events[:60])
+    shop.log.append("events", [link_entry(), link_entry(PEOPLE[2])])
+    shop.log.append("events", [entry(event) for event in events[60:]])
+    for record in shop.log.read("events", 0, 1000):
+        fold_events(shop.kv, shop.shelf, [record])
+    checkpoint(shop.kv, shop.shelf)
+    live = [*state(shop), *shop.kv.get_many([b"linked:" + person for person in PEOPLE])]
+    assert [each is None for each in live] == [False, True, False, True, False, True, False]
+    shop.kv.set_many({b"linked:gone": b"left over"})
+    rebuild_state(shop)
+    assert [*state(shop), *shop.kv.get_many([b"linked:" + person for person in PEOPLE])] == live
+    assert shop.kv.get_many([b"linked:gone"]) == [None]
 
 
 def test_a_region_counts_at_the_time_of_its_own_line() -> None:

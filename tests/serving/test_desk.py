@@ -111,7 +111,7 @@ def test_a_start_that_fails_on_a_bug_ends_the_server() -> None:
 
 def test_unreadable_shopper_state_says_so_and_is_rebuilt_from_the_log(shop: Path) -> None:
     with closing(app.open_floor(app.open_shop(shop, {}))) as floor:
-        key = SHOPPER_PREFIX + floor.edge.shopper("", "v3")
+        key = SHOPPER_PREFIX + floor.people.shopper("", "v3")
         whole = floor.ground.kv.get_many([key])
         assert whole[0]
         floor.ground.kv.set_many({key: b"\xff" + whole[0][1:]})

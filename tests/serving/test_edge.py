@@ -6,6 +6,7 @@ import pytest
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import HOUR
 from endcap.ingest.rows import RowBook
+from endcap.privacy import Identities
 from endcap.serving.calls import EventCall, ItemCall, RecommendationCall
 from endcap.serving.edge import Edge, Moment
 from endcap.state import Shelf
@@ -20,7 +21,7 @@ def edge() -> Edge:
     shelf.reserve(2)
     rows = RowBook([ItemKey("item", name) for name in ("A", "B")])
     rows.ensure(ItemKey("item", "EARLY"))
-    return Edge(b"s" * 32, "EUR", "UTC", rows, shelf)
+    return Edge(b"s" * 32, "EUR", "UTC", rows, shelf, Identities(b"s" * 32))
 
 
 def test_an_item_that_is_not_folded_yet_is_unknown_to_a_request(edge: Edge) -> None:

@@ -46,7 +46,7 @@ def test_the_end_flushes_decisions_and_keeps_the_state(shop: Path, start: Callab
         logged = {entry.key.decode() for _, entry in log.read("decisions", 0, 100)}
     assert ids == logged
     with closing(app.open_floor(app.open_shop(shop, {}), readonly=True)) as floor:
-        packed = floor.ground.kv.get_many([SHOPPER_PREFIX + floor.edge.shopper("", "stays")])[0]
+        packed = floor.ground.kv.get_many([SHOPPER_PREFIX + floor.people.shopper("", "stays")])[0]
     assert packed is not None
     assert Shopper.unpacked(packed).recent.row.tolist() == [8]
 

@@ -16,6 +16,7 @@ import pytest
 
 from endcap import app
 from endcap.backends.log import Record
+from endcap.backends.log.bodies import unpack
 from endcap.domain.arrays import Floats
 from endcap.domain.decisions import Decision
 from endcap.domain.instants import DAY, MINUTE
@@ -55,6 +56,10 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             posted = [event(generator, visitor, now, late=number % 3 == 0) for _ in range(generator.integers(0, 3))]
             if posted:
                 server.post("/v1/events", events=posted)
+            if number % 9 == 4:
+                who = {"visitor_id": visitor, "user_id": f"u{generator.integers(12)}"}
+                told = "logout" if number % 4 == 0 else "login"
+                server.post("/v1/events", events=[{"name": told, "time": now - int(generator.integers(MINUTE)), **who}])
             if number % 40 == 0:
                 offer = {"id": f"SKU-{generator.integers(60)}", "price": f"{5 + number / 100:.2f}", "stock": number % 3}
                 server.post_offers([offer])
@@ -69,6 +74,16 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             versions.add(answered["versions"]["snapshot"])
         server.stop()
     return folder, versions
+
+
+def test_the_traffic_holds_people_who_are_linked_and_visitors_before_and_after(decided: tuple[Path, set[str]]) -> None:
+    with closing(app.open_shop(decided[0], {}).log(readonly=True)) as log:
+        links = [unpack("link", record.entry.version, record.entry.body) for record in log.of_kind("events", "link")]
+        people = {key: len(log.person("decisions", key)) for key in log.shoppers("decisions")}
+    assert len([link for link in links if link.user]) > 30
+    assert max(link.generation for link in links) > 1
+    assert sum(count for key, count in people.items() if key in {link.user for link in links}) > 100
+    assert sum(count for key, count in people.items() if key in {link.shopper for link in links}) > 100
 
 
 def test_another_process_makes_every_decision_again_bit_for_bit(decided: tuple[Path, set[str]], tmp_path: Path) -> None:
@@ -110,6 +125,17 @@ def replay(kind: type[Replay], folder: Path, changed: Snapshot | None = None) ->
 
 def test_a_read_by_time_instead_of_offset_turns_it_red(decided: tuple[Path, set[str]]) -> None:
     assert any(replay(ByTime, decided[0]))
+
+
+class Unlinked(Replay):
+    """The planted fault: knows nothing of links."""
+
+    def known(self, records: Sequence[Record], recorded: Decision) -> list[Record]:
+        return [record for record in super().known(records, recorded) if record.entry.kind != "link"]
+
+
+def test_a_read_without_links_turns_it_red(decided: tuple[Path, set[str]]) -> None:
+    assert any(replay(Unlinked, decided[0]))
 
 
 class Clocked(Context):

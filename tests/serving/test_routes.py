@@ -80,7 +80,7 @@ def test_a_wrong_event_does_not_stop_the_others(server: Any) -> None:
                     "field": "name",
                     "given": "veiw_item",
                     "expected": "one of view_item, select_item, add_to_wishlist, add_to_cart, remove_from_cart, "
-                    "begin_checkout, purchase, refund, view_item_list",
+                    "begin_checkout, purchase, refund, view_item_list, login, logout",
                     "remedy": "did you mean view_item?",
                 }
             ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from endcap.domain.events import NO_EVENTS, Events, Kind
 from endcap.domain.instants import DAY
-from endcap.state import NEWCOMER, Shopper, fold
+from endcap.state import NEWCOMER, Shopper, fold, joined
 from endcap.state.shopper import PURCHASED, RECENT
 
 LINES = st.lists(
@@ -37,6 +37,21 @@ def test_any_order_and_any_batches_give_the_same_bytes(
     for begin in range(0, len(lines), size):
         shopper = fold(shopper, events(lines[begin : begin + size]), offset=9, region="DE")
     assert shopper.packed() == at_once.packed()
+
+
+@given(LINES, LINES)
+def test_two_people_who_are_one_join_to_what_their_events_fold_to(
+    one: list[tuple[int, int, Kind, int]], other: list[tuple[int, int, Kind, int]]
+) -> None:
+    first, second = fold(NEWCOMER, events(one), 7, "DE"), fold(NEWCOMER, events(other), 9, "AT")
+    both = fold(fold(NEWCOMER, events(one), 7, "DE"), events(other), 9, "AT")
+    assert joined(first, second).packed() == both.packed() == joined(second, first).packed()
+
+
+def test_two_who_bought_more_than_is_kept_keep_what_was_bought_last() -> None:
+    lines = [(10**12 + n * DAY // 40, n, Kind.PURCHASE, 0) for n in range(2 * PURCHASED)]
+    both = joined(fold(NEWCOMER, events(lines[::2])), fold(NEWCOMER, events(lines[1::2])))
+    assert both.packed() == fold(NEWCOMER, events(lines)).packed()
 
 
 @given(LINES)

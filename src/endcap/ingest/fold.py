@@ -6,7 +6,8 @@ nothing. Knows no file formats and no clock.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Final, NamedTuple, Self
 
@@ -17,13 +18,15 @@ from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
 from endcap.backends.log import Log, Record, bodies
 from endcap.backends.tables import INTERACTIONS, Tables
+from endcap.domain.arrays import Ints
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.events import Event
 from endcap.domain.lines import Coded, Lines
+from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
 from endcap.ingest.checkpoint import pack_shelf, unpack_shelf
-from endcap.state import NEWCOMER, Shelf, Shopper
+from endcap.state import NEWCOMER, Shelf, Shopper, joined
 from endcap.state.crowd import Crowd, fold_crowd
 
 RANGE: Final = 200_000
@@ -31,6 +34,8 @@ RANGE: Final = 200_000
 
 SHELF_KEY: Final = b"shelf"
 SHOPPER_PREFIX: Final = b"shopper:"
+LINKED_PREFIX: Final = b"linked:"
+"""Before a visitor's key: the key of the user whose state that visitor's events are folded into."""
 CATALOG, LAKE = "catalog", "lake"
 
 
@@ -83,6 +88,7 @@ def take_in(shop: Ports, batch: Batch) -> None:
 def rebuild_state(shop: Ports) -> None:
     """Forget all shoppers and the shelf, and fold them again from the log alone, into `shop.kv`."""
     shop.kv.delete_prefix(SHOPPER_PREFIX)
+    shop.kv.delete_prefix(LINKED_PREFIX)
     shelf = Shelf()
     while records := shop.log.read("events", shelf.offset, RANGE):
         fold_events(shop.kv, shelf, records)
@@ -141,7 +147,7 @@ def _fold_lake(log: Log, tables: Tables, batch: Batch) -> None:
 
 def _fold_state(kv: KV, shelf: Shelf, batch: Batch) -> None:
     lines = batch.lines.take(~batch.lines.bot)
-    _fold_shoppers(kv, lines)
+    _fold_shoppers(kv, lines, [(offset, noun) for offset, noun in batch.others if isinstance(noun, Link) and noun.user])
     lines = lines.after(shelf.offset)
     seen = 0
     for offset, noun in batch.others_after(shelf.offset):
@@ -157,18 +163,67 @@ def _fold_state(kv: KV, shelf: Shelf, batch: Batch) -> None:
     shelf.offset = max(shelf.offset, batch.last)
 
 
-def _fold_shoppers(kv: KV, lines: Lines) -> None:
-    """Each person's lines at once; no result depends on another person's, nor on the order of persons."""
-    keys = [SHOPPER_PREFIX + shopper for shopper in lines.shopper.values]
-    before = [_shopper(packed) for packed in kv.get_many(keys)]
-    crowd = Crowd(lines.shopper.codes, lines.columns, lines.offset, lines.region.codes, lines.region.values)
-    folded = fold_crowd(before, crowd)
-    kv.set_many({keys[person]: shopper.packed() for person, shopper in folded.items()})
+def _fold_shoppers(kv: KV, lines: Lines, links: Sequence[tuple[int, Link]]) -> None:
+    """Each person's lines at once; no result depends on another person's, nor on the order of persons.
+
+    A linked visitor's lines go to the user, and what was folded for the visitor before joins the user's state.
+    """
+    keys = list(dict.fromkeys([*lines.shopper.values, *(link.shopper for _, link in links)]))
+    users = _users(kv, keys, links)
+    people = list(dict.fromkeys(users))
+    before = _shoppers(kv, people)
+    person = {user: place for place, user in enumerate(people)}
+    places = np.array([person[user] for user in users], np.int32)
+    known = np.array([shopper.offset for shopper in before], np.int64)[places]
+    since = _joins(kv, {key: code for code, key in enumerate(keys)}, links, known)
+    for code, (offset, visitor) in since.items():
+        before[places[code]] = joined(before[places[code]], visitor, offset)
+    grown = {places[code].item(): before[places[code]] for code in since}
+    crowd = Crowd(
+        places[lines.shopper.codes], lines.columns, lines.offset, lines.region.codes, lines.region.values
+    ).take(lines.offset > known[lines.shopper.codes])
+    # Which lines are new was decided above: a user's offset already counts the link, which may be after them.
+    open_ = [replace(shopper, offset=-1) if place in grown else shopper for place, shopper in enumerate(before)]
+    for place, shopper in fold_crowd(open_, crowd).items():
+        grown[place] = replace(shopper, offset=max(shopper.offset, before[place].offset))
+    folded = {SHOPPER_PREFIX + people[place]: shopper.packed() for place, shopper in grown.items()}
+    for _, link in links:
+        folded |= {SHOPPER_PREFIX + link.shopper: b"", LINKED_PREFIX + link.shopper: link.user}
+    kv.set_many(folded)
+    kv.delete_many([SHOPPER_PREFIX + link.shopper for _, link in links])
+
+
+def _users(kv: KV, keys: Sequence[bytes], links: Sequence[tuple[int, Link]]) -> list[bytes]:
+    """Whose state the events of each of `keys` belong to: the linked user's, else the key's own."""
+    linked = {link.shopper: link.user for _, link in links}
+    stored = kv.get_many([LINKED_PREFIX + key for key in keys])
+    return [linked.get(key) or user or key for key, user in zip(keys, stored, strict=True)]
+
+
+def _joins(
+    kv: KV, codes: Mapping[bytes, int], links: Sequence[tuple[int, Link]], known: Ints
+) -> dict[int, tuple[int, Shopper]]:
+    """By a visitor's code: the offset of a link that no state holds yet, and the visitor's state.
+
+    `known`, the offset up to which the lines of each code are folded, becomes the visitor's own there.
+    """
+    joins = {}
+    for offset, link in links:
+        code = codes[link.shopper]
+        if code not in joins and offset > known[code]:
+            (visitor,) = _shoppers(kv, [link.shopper])
+            known[code] = visitor.offset
+            joins[code] = offset, visitor
+    return joins
+
+
+def _shoppers(kv: KV, keys: Sequence[bytes]) -> list[Shopper]:
+    return [_shopper(packed) for packed in kv.get_many([SHOPPER_PREFIX + key for key in keys])]
 
 
 def _shopper(packed: bytes | None) -> Shopper:
     try:
-        return NEWCOMER if packed is None else Shopper.unpacked(packed)
+        return Shopper.unpacked(packed) if packed else NEWCOMER
     except ValueError as error:
         raise BackendUnavailable(
             f"shopper state cannot be read: {error}; delete state.sqlite and start again: it is rebuilt from the log"

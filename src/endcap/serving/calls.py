@@ -38,9 +38,11 @@ class ItemCall(Struct, frozen=True):
 class EventCall(Struct, frozen=True):
     """One GA4 e-commerce event; parameters that are not listed are ignored."""
 
-    name: Annotated[str, Meta(max_length=64, description="GA4 event name such as view_item, add_to_cart, purchase")]
+    name: Annotated[str, Meta(max_length=64, description="GA4 event name such as view_item, purchase, login")]
     time: Time
-    items: Annotated[list[ItemCall], Meta(min_length=1, max_length=200)]
+    items: Annotated[
+        list[ItemCall], Meta(max_length=200, description="at least one, but for login and logout, which need none")
+    ] = []
     event_id: Annotated[str, Meta(max_length=256, description="the same id twice is one event")] = ""
     visitor_id: Annotated[str, Meta(max_length=256)] = ""
     user_id: Annotated[str, Meta(max_length=256)] = ""

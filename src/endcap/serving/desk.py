@@ -34,7 +34,7 @@ from endcap.serving.calls import (
     RecommendationCall,
     RowProblem,
 )
-from endcap.serving.edge import Moment, Posted, WrongFields
+from endcap.serving.edge import SIGNALS, Moment, Posted, WrongFields
 from endcap.serving.floor import Floor, Options
 from endcap.serving.intake import Intake
 from endcap.serving.journal import Journal, Pace
@@ -129,18 +129,22 @@ class Desk:
 
     async def take_events(self, raw: list[msgspec.Raw]) -> EventsAnswer:
         """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored."""
-        now, edge, rows = self._clocks.now(), self.floor.edge, self.floor.rows
+        now, edge = self._clocks.now(), self.floor.edge
         calls, problems = _parsed(raw, _EVENT)
         posted: list[Posted] = []
+        signals: list[bool] = []
         for index, call in calls:
             try:
-                posted.append(edge.event(call, now))
+                if call.name in SIGNALS:
+                    signals.append(edge.signal(call, now))
+                else:
+                    posted.append(edge.event(call, now))
             except WrongFields as wrong:
                 problems.append(RowProblem(index, wrong.errors))
-        first = rows.unlogged(now)
+        first = edge.unlogged(now)
         appended = await self._intake.append([*first, *edge.entries(posted)])
-        rows.logged(first)
-        fresh = appended.fresh[len(first) :]
+        edge.logged(first)
+        fresh = [*appended.fresh[len(first) :], *signals]
         accepted = sum(fresh)
         self._meters.late_times.inc(sum(each.ahead for each in posted))
         for outcome, count in (
@@ -162,9 +166,9 @@ class Desk:
             except WrongFields as wrong:
                 problems.append(RowProblem(index, wrong.errors))
         if entries:
-            first = self.floor.rows.unlogged(now)
+            first = self.floor.edge.unlogged(now)
             await self._intake.append([*first, *entries])
-            self.floor.rows.logged(first)
+            self.floor.edge.logged(first)
         return OffersAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
 
     def _fold(self, records: Sequence[Record]) -> None:

@@ -25,12 +25,15 @@ from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import exponent, minor_units
 from endcap.domain.requests import Request
 from endcap.ingest.rows import RowBook
+from endcap.privacy import Identities
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
 from endcap.serving.problems import FieldProblem, invalid, shortened
 from endcap.state import Shelf
 
 AHEAD: Final = 5 * MINUTE
 """How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""
+SIGNALS: Final = ("login", "logout")
+"""GA4 names of events without items, which say who has a device."""
 _OLDEST_MS: Final = 100_000_000_000
 
 
@@ -49,12 +52,13 @@ class Understood(NamedTuple):
 
 
 class Posted(NamedTuple):
-    """An event as it was posted: its own id (or empty), the time it told, and whether that lay too far ahead."""
+    """An event as it was posted: its own id (or empty), the time it told, whether too far ahead, and who it named."""
 
     event: Event
     event_id: str
     told: int
     ahead: bool
+    named: bytes
 
 
 class WrongFields(ValueError):
@@ -74,12 +78,7 @@ class Edge:
     timezone: str
     rows: RowBook
     shelf: Shelf
-
-    def shopper(self, user_id: str, visitor_id: str) -> bytes:
-        """The key of the person: of the login if there is one, else of the visitor, NOBODY if neither."""
-        if user_id:
-            return keyed_hash(self.secret, "user", user_id)
-        return keyed_hash(self.secret, "visitor", visitor_id) if visitor_id else NOBODY
+    people: Identities
 
     def request(self, call: RecommendationCall, moment: Moment) -> Understood:
         """`call` as a request; items that the shop does not know are counted. Raises: Refusal."""
@@ -91,7 +90,7 @@ class Edge:
             at=moment.at,
             seed=moment.seed,
             k=call.k,
-            shopper=self.shopper(call.user_id, call.visitor_id) if call.consent else NOBODY,
+            shopper=self.people.shopper(call.user_id, call.visitor_id) if call.consent else NOBODY,
             anchors=anchors,
             session=session,
             exclude=self._known(call.exclude)[0],
@@ -123,8 +122,11 @@ class Edge:
         lines: list[tuple[int, int, int, int]] = []
         unknown: set[str] = set()
         for index, event in enumerate(call.session):
+            if event.name in SIGNALS:
+                continue
             try:
                 happened, meant = min(self._time(event), at), _kind(event)
+                _check_items(event)
             except WrongFields as wrong:
                 raise invalid([_within(f"session[{index}]", error) for error in wrong.errors]) from None
             session = keyed_number(self.secret, "session", event.session_id) if event.session_id and call.consent else 0
@@ -142,14 +144,16 @@ class Edge:
         """`call` as an event; an unknown item gets a row. Raises: WrongFields."""
         if not (call.user_id or call.visitor_id):
             raise WrongFields([FieldProblem("visitor_id", None, "the id of a visitor or a user", "add visitor_id")])
-        kind, happened = _kind(call), self._time(call)
+        kind, told = _kind(call), self._time(call)
+        _check_items(call)
         prices = [self._price(item, call, f"items[{index}].price") for index, item in enumerate(call.items)]
-        ahead = happened > received + AHEAD
+        ahead = told > received + AHEAD
+        happened = received if ahead else told
         event = Event(
             kind=kind,
-            time=received if ahead else happened,
+            time=happened,
             received=received,
-            shopper=self.shopper(call.user_id, call.visitor_id),
+            shopper=self._person(call, happened),
             lines=tuple(
                 Line(self.rows.ensure(ItemKey("item", item.item_id)), item.quantity, price)
                 for item, price in zip(call.items, prices, strict=True)
@@ -159,19 +163,65 @@ class Edge:
             placement=call.placement,
             recommendation_id=call.recommendation_id,
         )
-        return Posted(event, call.event_id, happened, ahead)
+        return Posted(event, call.event_id, told, ahead, self._named(call))
+
+    def signal(self, call: EventCall, received: int) -> bool:
+        """Take in a `login` or `logout`; whether it changes who is who. Raises: WrongFields."""
+        happened = min(self._time(call), received)
+        needed = ("visitor_id", "user_id") if call.name == "login" else ("visitor_id",)
+        missing = [
+            FieldProblem(name, None, f"an id, since {call.name} says who has a device", f"add {name}")
+            for name in needed
+            if not getattr(call, name)
+        ]
+        if missing:
+            raise WrongFields(missing)
+        if call.name == "logout":
+            return self.people.leave(call.visitor_id, happened)
+        self._check_erased(call, happened)
+        return self.people.meet(call.user_id, call.visitor_id, happened)
+
+    def unlogged(self, at: int) -> list[Entry]:
+        """What must stand in the log before the events that follow: new rows and new links."""
+        return [*self.rows.unlogged(at), *self.people.unlogged()]
+
+    def logged(self, entries: list[Entry]) -> None:
+        """`entries` of `unlogged` are durable now."""
+        self.rows.logged(entries)
+        self.people.logged(entries)
+
+    def _person(self, call: EventCall, happened: int) -> bytes:
+        """Whose event it is; one that shows visitor and user together links them. Raises: WrongFields."""
+        shopper = self._check_erased(call, happened)
+        if call.user_id and call.visitor_id:
+            self.people.meet(call.user_id, call.visitor_id, happened)
+        return shopper
+
+    def _check_erased(self, call: EventCall, happened: int) -> bytes:
+        """Whose event it is, if that person was not erased since. Raises: WrongFields."""
+        shopper = self.people.shopper(call.user_id, call.visitor_id, happened)
+        if self.people.erased(shopper, happened):
+            expected = "a time after this person's data was erased"
+            raise WrongFields([FieldProblem("time", shortened(call.time), expected, "leave older events out")])
+        return shopper
+
+    def _named(self, call: EventCall) -> bytes:
+        """The person as the call names it, whatever links are known: what a repeated call repeats."""
+        if call.user_id:
+            return keyed_hash(self.secret, "user", call.user_id)
+        return keyed_hash(self.secret, "visitor", call.visitor_id)
 
     def entries(self, posted: Iterable[Posted]) -> list[Entry]:
         """Log entries: the dedupe key is the event's own id, or else its content and its how-manieth occurrence."""
         entries = []
         seen: Counter[bytes] = Counter()
-        for event, event_id, told, _ in posted:
+        for event, event_id, told, _, named in posted:
             body = pack(event)
             if event_id:
-                named = f"event:{event_id}".encode("utf-8", "surrogatepass")
-                key = hashlib.blake2b(named, digest_size=16, key=self.secret).digest()
+                own = f"event:{event_id}".encode("utf-8", "surrogatepass")
+                key = hashlib.blake2b(own, digest_size=16, key=self.secret).digest()
             else:
-                content = pack(replace(event, time=told, received=0))
+                content = pack(replace(event, time=told, received=0, shopper=named))
                 seen[content] += 1
                 key = hashlib.blake2b(b"%d:" % seen[content] + content, digest_size=16).digest()
             entries.append(Entry("event", key, event.shopper, event.time, body))
@@ -225,10 +275,16 @@ class Edge:
 def _kind(call: EventCall) -> Kind:
     kind = KINDS.get(call.name)
     if kind is None:
-        near = get_close_matches(call.name, KINDS, 1)
+        near = get_close_matches(call.name, (*KINDS, *SIGNALS), 1)
         remedy = f"did you mean {near[0]}?" if near else "leave other events out"
-        raise WrongFields([FieldProblem("name", shortened(call.name), f"one of {', '.join(KINDS)}", remedy)])
+        expected = f"one of {', '.join((*KINDS, *SIGNALS))}"
+        raise WrongFields([FieldProblem("name", shortened(call.name), expected, remedy)])
     return kind
+
+
+def _check_items(call: EventCall) -> None:
+    if not call.items:
+        raise WrongFields([FieldProblem("items", [], "at least one item", f"name the items of {call.name}")])
 
 
 def _within(path: str, error: FieldProblem) -> FieldProblem:

@@ -20,6 +20,7 @@ from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
 from endcap.ingest.rows import RowBook
 from endcap.ingest.texts import open_texts
 from endcap.policy import Policy
+from endcap.privacy import open_identities
 from endcap.serving.answers import Showcase
 from endcap.serving.edge import Edge
 from endcap.snapshot import Snapshot
@@ -80,7 +81,8 @@ class Floor:
         for records in batches(ground.log, self.shelf.offset):
             fold_events(ground.kv, self.shelf, records)
         self.texts.catch_up(ground.log)
-        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows, self.shelf)
+        self.people = open_identities(ground.secret, ground.log)
+        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows, self.shelf, self.people)
         self.showcase = Showcase(self.shelf, self.rows, self.texts, ground.currency)
 
     def _keys(self) -> list[ItemKey]:

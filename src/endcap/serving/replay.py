@@ -1,7 +1,7 @@
 """Replay: recorded decisions made again from log and snapshots alone, and what differs, which should be nothing.
 
-The shelf is folded forward from the log; a shopper from that person's records; both by offset, never by time, for late
-events carry old times. Knows no clock, no stored state and no server.
+The shelf is folded forward from the log; a shopper from that person's records and links; both by offset, never by
+time, for late events carry old times. Knows no clock, no stored state and no server.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +15,7 @@ from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import Event, Events
+from endcap.domain.people import Link
 from endcap.policy import Policy
 from endcap.serving.floor import batches
 from endcap.serving.ladder import answer
@@ -64,10 +65,22 @@ class Replay:
         if not recorded.request.shopper:
             return NEWCOMER
         shopper = NEWCOMER
-        for record in self.known(self._log.person("events", recorded.request.shopper), recorded):
-            event = unpack("event", record.entry.version, record.entry.body)
-            shopper = fold(shopper, Events.of([event]), record.offset, event.region)
+        for record in self._person(recorded):
+            noun = unpack(record.entry.kind, record.entry.version, record.entry.body)
+            if isinstance(noun, Event):
+                shopper = fold(shopper, Events.of([noun]), record.offset, noun.region)
+            elif isinstance(noun, Link) and noun.user:
+                shopper = replace(shopper, offset=max(shopper.offset, record.offset))
         return shopper
+
+    def _person(self, recorded: Decision) -> list[Record]:
+        """The known records of the request's person, and of the visitors that had been linked to that person."""
+        known = self.known(self._log.person("events", recorded.request.shopper), recorded)
+        for link in [record.entry for record in known if record.entry.kind == "link"]:
+            visitor = unpack("link", link.version, link.body).shopper
+            if visitor != recorded.request.shopper:
+                known += self.known(self._log.person("events", visitor), recorded)
+        return sorted(known, key=lambda record: record.offset)
 
     def _advance(self, offset: int) -> None:
         while self._ahead is not None and self._ahead.offset <= offset:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from endcap.state.moment import Memory, Moment, Trail, observe
 from endcap.state.shelf import ATTRIBUTES, TREND_DAYS, Names, Shelf
-from endcap.state.shopper import NEVER, NEWCOMER, PURCHASE, Shopper, fold
+from endcap.state.shopper import NEVER, NEWCOMER, PURCHASE, Shopper, fold, joined
 
 __all__ = [
     "ATTRIBUTES",
@@ -24,6 +24,7 @@ __all__ = [
     "State",
     "Trail",
     "fold",
+    "joined",
     "observe",
 ]
 

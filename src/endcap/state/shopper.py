@@ -103,6 +103,37 @@ def fold(shopper: Shopper, events: Events, offset: int = 0, region: str = "") ->
     )
 
 
+def joined(one: Shopper, other: Shopper, offset: int = 0) -> Shopper:
+    """What `fold` makes of the events of both, who turned out to be one person.
+
+    Exact while both together bought at most 512 distinct rows; beyond, those bought longest ago give way.
+    """
+    latest = max(one, other, key=lambda shopper: (shopper.region_at, shopper.region))
+    return Shopper(
+        recent=_latest(one.recent, other.recent),
+        purchases=_both_bought(one.purchases, other.purchases),
+        days=np.unique(np.concatenate([one.days, other.days]))[::-1][:PURCHASE_DAYS].copy(),
+        lines=one.lines + other.lines,
+        first=min(one.first, other.first),
+        region=latest.region,
+        region_at=latest.region_at,
+        offset=max(one.offset, other.offset, offset),
+    )
+
+
+def _both_bought(one: NDArray[np.void], other: NDArray[np.void]) -> NDArray[np.void]:
+    both = np.concatenate([one, other])
+    if not len(one) or not len(other):
+        return both
+    days = np.concatenate([both["last"], both["previous"], both["first"]]).astype(np.int64)
+    counts = np.concatenate([both["count"].astype(np.int64), np.zeros(2 * len(both), np.int64)])
+    bought = settled(np.tile(both["row"], 3), days, counts)
+    if len(bought) > PURCHASED:
+        kept = np.lexsort((bought["row"], bought["previous"], bought["last"]))[-PURCHASED:]
+        bought = bought[np.sort(kept)]
+    return bought
+
+
 def _latest(recent: Events, events: Events) -> Events:
     both = Events(
         np.concatenate([recent.time, events.time]), np.concatenate([recent.row, events.row]),

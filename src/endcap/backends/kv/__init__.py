@@ -13,6 +13,12 @@ class KV(Protocol):
     def set_many(self, values: Mapping[bytes, bytes], ttl_ms: int | None = None) -> None:
         """Set all of `values`; they expire `ttl_ms` after now, or never."""
 
+    def delete_many(self, keys: Sequence[bytes]) -> None:
+        """Delete `keys`; one that is absent is no error."""
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Delete `keys` for good: on return nothing of them is left in any file."""
+
     def delete_prefix(self, prefix: bytes) -> int:
         """Delete every key that starts with `prefix`; the number deleted."""
 

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from endcap.backends.durable import holds
 from endcap.backends.kv import KV
 from endcap.errors import BackendUnavailable
 
@@ -61,6 +62,21 @@ class MemoryKV(KV):
                 if ttl_ms is not None:
                     heapq.heappush(self._expiring, (expires, key))
             self._unsaved.update(values)
+
+    def delete_many(self, keys: Sequence[bytes]) -> None:
+        """Delete `keys`; one that is absent is no error."""
+        with self._using:
+            for key in keys:
+                self._values.pop(key, None)
+            self._unsaved.update(keys)
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Delete `keys` and save; the file is rewritten if a page still holds one of them in its unused part."""
+        self.delete_many(keys)
+        self.save()
+        if self._path is not None and self._path.exists() and any(holds(self._path, key) for key in keys):
+            with self._saving, _explained(self._path), closing(_connected(self._path)) as connection:
+                connection.execute("VACUUM")
 
     def delete_prefix(self, prefix: bytes) -> int:
         """Delete every key that starts with `prefix`; the number deleted, expired ones not counted."""
@@ -121,13 +137,24 @@ class MemoryKV(KV):
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The file in one transaction, made where it is absent; rollback journal, synced at commit."""
+    with _explained(path), closing(_connected(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        _prepare(connection, path)
+        yield connection
+        connection.execute("COMMIT")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = EXTRA")
-            connection.execute("BEGIN IMMEDIATE")
-            _prepare(connection, path)
-            yield connection
-            connection.execute("COMMIT")
+        yield
     except sqlite3.Error as error:
         raise BackendUnavailable(
             f"the state file {path} cannot be used: {error}; free the disk or mend its rights, "
