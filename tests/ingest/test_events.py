@@ -17,8 +17,10 @@ from endcap.backends.tables import Window
 from endcap.domain.events import Event, Kind, Line
 from endcap.domain.ids import ItemKey, keyed_hash, keyed_number
 from endcap.errors import InvalidFeed
+from endcap.formats.files import open_table
 from endcap.ingest import Ports, Summary
-from endcap.ingest.events import event_key, import_events
+from endcap.ingest.events import import_events
+from endcap.ingest.loader import event_key
 from endcap.ingest.mapping import EventsMapping, read_mapping
 
 Write = Callable[[str, str], Path]
@@ -46,7 +48,7 @@ HEADER = "invoice,code,customer,at,qty,price,country\n"
 
 def imported(shop: Ports, write: Write, rows: str, now: int, mapping: str = MAPPING) -> Summary:
     path = write("events.toml", mapping)
-    return import_events(shop, write("orders.csv", HEADER + rows), read_mapping(path, EventsMapping), now)
+    return import_events(shop, open_table(write("orders.csv", HEADER + rows)), read_mapping(path, EventsMapping), now)
 
 
 def events(shop: Ports) -> list[Event]:
@@ -114,8 +116,8 @@ def test_equal_rows_are_counted_across_batches(shop: Ports, tmp_path: Path, writ
     frame = frame.with_columns(at=pl.col("at") + later)
     frame.write_parquet(tmp_path / "events.parquet")
     read = read_mapping(written("m.toml", VIEWS), EventsMapping)
-    assert import_events(shop, tmp_path / "events.parquet", read, now).fresh == count
-    assert import_events(shop, tmp_path / "events.parquet", read, now).known == count
+    assert import_events(shop, open_table(tmp_path / "events.parquet"), read, now).fresh == count
+    assert import_events(shop, open_table(tmp_path / "events.parquet"), read, now).known == count
 
 
 def test_an_event_id_says_which_event_it_is(shop: Ports, written: Write, now: int) -> None:
@@ -227,12 +229,13 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from conftest import NOW, opened
+from endcap.formats.files import open_table
 from endcap.ingest.events import import_events
 from endcap.ingest.mapping import EventsMapping, read_mapping
 
 with opened(Path({folder!r})) as shop:
     mapping = read_mapping(Path({mapping!r}), EventsMapping)
-    import_events(shop, Path({events!r}), mapping, NOW, lambda done, total: print(done, flush=True))
+    import_events(shop, open_table(Path({events!r})), mapping, NOW, lambda done, total: print(done, flush=True))
 """
 
 
@@ -253,7 +256,7 @@ def test_an_import_killed_halfway_is_completed_by_running_it_again(
     told: list[tuple[list[Record], list[bytes | None], object]] = []
     for folder in ("killed", "calm"):
         with open_shop(tmp_path / folder) as shop:
-            summary = import_events(shop, file, read_mapping(mapping, EventsMapping), now)
+            summary = import_events(shop, open_table(file), read_mapping(mapping, EventsMapping), now)
             assert summary.fresh + summary.known == count
             assert bool(summary.known) == (folder == "killed")
             people = [b"shopper:" + keyed_hash(shop.secret, "visitor", str(n)) for n in range(900)]

@@ -73,11 +73,22 @@ def import_catalog(
         return read(ports, table, meaning, now_ms(), report, terms)._replace(format=name)
 
 
-def import_events(shop: Shop, file: Path, mapping: Path, report: ingest.Report) -> ingest.Summary:
-    """Read events from `file` through `mapping`. Raises: InvalidFeed."""
+def import_events(
+    shop: Shop, file: Path, mapping: Path | None, report: ingest.Report, encoding: str | None = None
+) -> ingest.Summary:
+    """Read events from `file`, through `mapping` or, without one, as what it is recognised as. Raises: InvalidFeed."""
+    from endcap.formats.files import open_any
+    from endcap.formats.recognise import opened
+    from endcap.formats.sources import Source
+    from endcap.ingest.builtin import events_mapping
     from endcap.ingest.events import import_events as read
     from endcap.ingest.mapping import EventsMapping, read_mapping
 
-    meaning = read_mapping(mapping, EventsMapping)
+    if mapping is None:
+        name, table = opened(file, "events", encoding)
+        meaning = events_mapping(table)
+    else:
+        meaning = read_mapping(mapping, EventsMapping)
+        name, table = "", open_any(Source(file, encoding), meaning.separator)
     with importing(shop) as ports:
-        return read(ports, file, meaning, now_ms(), report)
+        return read(ports, table, meaning, now_ms(), report)._replace(format=name)

@@ -79,8 +79,11 @@ def import_catalog(
 
 @imports.command("events")
 def import_events(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
-    map: Annotated[Path, typer.Option("--map", help="The mapping file (TOML).")],  # noqa: A002 - the option's name
+    file: Annotated[Path, typer.Argument(help="GA4 or Segment export, or any table with a mapping; packed or not.")],
+    map: Annotated[  # noqa: A002 - the option's name
+        Path | None, typer.Option("--map", help="A mapping file (TOML), for a file with names of its own.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text that is not UTF-8, such as cp1252.")] = None,
     shop: ShopOption = SHOP,
 ) -> None:
     """Import what shoppers did. The same file twice changes nothing."""
@@ -88,7 +91,7 @@ def import_events(
     from endcap.cli.terminal import import_summary, progress
 
     with progress(f"importing {file.name}") as report:
-        summary = root.import_events(root.open_shop(shop, os.environ), file, map, report)
+        summary = root.import_events(root.open_shop(shop, os.environ), file, map, report, encoding)
     typer.echo(import_summary("events", summary))
 
 

@@ -4,6 +4,7 @@ Knows types, names and what may be shown of a misfit. Does not know what a field
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Mapping_
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -43,12 +44,23 @@ class Fields(NamedTuple):
 
 
 class Fitting(NamedTuple):
-    """What a batch came to: the fields of the rows that fit and of those that do not, rows read, rows left out."""
+    """What a batch came to: the fields of the rows that fit and of those that do not, rows read, rows left out.
+
+    `beside` counts rows that are not of `Among`, by what they have instead.
+    """
 
     fields: pl.DataFrame
     misfits: pl.DataFrame
     rows: int
     left_out: int
+    beside: Mapping_[str, int] = {}
+
+
+class Among(NamedTuple):
+    """Rows whose `field` is another text than `values` are left out before they are checked, and counted."""
+
+    field: str
+    values: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,7 @@ class Binding:
     keep: pl.Expr
     fields: tuple[_Field, ...]
 
-    def batches(self, checks: Sequence[Check], quarantine: Quarantine) -> Iterator[Fitting]:
+    def batches(self, checks: Sequence[Check], quarantine: Quarantine, among: Among | None = None) -> Iterator[Fitting]:
         """The fields of the fitting rows, batch by batch, a `ROW` number beside them; misfits go to `quarantine`.
 
         `checks` see the fields; the first that is bad names the reason, failed conversions before all.
@@ -85,6 +97,12 @@ class Binding:
             stored = frame.select(**self.stored).with_columns(pl.Series(ROW, numbers))
             kept = stored.filter(self.keep)
             fields = kept.select(ROW, **{field.name: field.value for field in self.fields}, **failed)
+            beside: dict[str, int] = {}
+            if among is not None:
+                strange = ~pl.col(among.field).is_in(among.values).fill_null(True)
+                beside = dict(fields.filter(strange)[among.field].value_counts().iter_rows())
+                kept = kept.filter(fields.select(~strange).to_series()) if beside else kept
+                fields = fields.filter(~strange) if beside else fields
             wrong = _first_bad(fields, checks)
             self._put_away(kept.with_columns(wrong), checks, quarantine)
             news = self.file.torn[torn:]
@@ -94,7 +112,8 @@ class Binding:
             fitting, misfits = (
                 fields.filter(chosen).select(ROW, *told) for chosen in (wrong.is_null(), wrong.is_not_null())
             )
-            yield Fitting(fitting, misfits, len(frame) + len(news), len(stored) - len(kept))
+            left_out = len(stored) - len(kept) - sum(beside.values())
+            yield Fitting(fitting, misfits, len(frame) + len(news), left_out, beside)
 
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())

@@ -53,7 +53,10 @@ class _Table(BaseModel):
 
 
 class EventFields(_Table):
-    """What an event has. `name` is a GA4 name; at least one of the ids of people and orders is there in every row."""
+    """What an event has. `name` is a GA4 name; at least one of the ids of people and orders is there in every row.
+
+    Rows of one `event_id`, or one after the other with the same value of `event`, are the lines of one event.
+    """
 
     name: Written
     time: Written
@@ -68,6 +71,9 @@ class EventFields(_Table):
     placement: Written | None = None
     recommendation_id: Written | None = None
     event_id: Written | None = None
+    event: Written | None = None
+    currency: Written | None = None
+    user_agent: Written | None = None
 
 
 class ItemFields(_Table):

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from endcap.backends.log import RecordKind
-from endcap.backends.log.bodies import Noun, pack, unpack
+from endcap.backends.log.bodies import Noun, pack, pack_events, unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision, Evidence
 from endcap.domain.events import Event, Events, Kind, Line
 from endcap.domain.ids import ItemKey
+from endcap.domain.lines import Lines
 from endcap.domain.people import Erasure, Link, Turn
 from endcap.domain.requests import Dropped, Offsets, Reason, Request, Shown
 from endcap.errors import BackendUnavailable
@@ -22,7 +23,7 @@ text = st.text(max_size=20)
 lines = st.builds(Line, row=int32, quantity=int32, price=int64)
 events = st.builds(
     Event, st.sampled_from(Kind), int64, int64, st.binary(max_size=16), st.lists(lines, max_size=4).map(tuple),
-    int64, int64, st.booleans(), text, text, text,
+    int64, int64, st.booleans(), text, text, text, st.booleans(),
 )  # fmt: skip
 changes = st.builds(
     Change, int32, int64, price=st.none() | int64, listed=st.none() | st.booleans(), brand=st.none() | text,
@@ -123,3 +124,17 @@ def test_a_numpy_scalar_is_refused_when_it_is_packed() -> None:
     broken = dataclasses.replace(before, slate=(shown,))
     with pytest.raises(TypeError, match="float32"):
         pack(broken)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Event, st.sampled_from(Kind), int64, st.just(7), st.binary(min_size=16, max_size=16),
+            st.lists(lines, min_size=1, max_size=20).map(tuple), int64, st.just(0) | int64, st.booleans(),
+            st.just("") | text, st.just("") | text, text, st.booleans(),
+        ), max_size=6,
+    )
+)  # fmt: skip
+def test_events_packed_from_columns_read_like_events_packed_one_by_one(given: list[Event]) -> None:
+    packed = pack_events(Lines.of(given, range(len(given))), 7)
+    assert [unpack("event", 1, body) for body in packed] == given

@@ -4,6 +4,7 @@ Knows format 1 of each noun. Fields are written by name, so that a later format 
 """
 
 from dataclasses import fields as fields_of
+from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias, get_origin, overload
 
 import msgspec
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endcap.backends.log import RecordKind
+from endcap.domain.arrays import Ints
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision
-from endcap.domain.events import Event
+from endcap.domain.events import UNKNOWN_PRICE, Event
+from endcap.domain.lines import Lines
 from endcap.domain.people import Erasure, Link
 from endcap.errors import BackendUnavailable
 
@@ -44,6 +47,7 @@ def _decoded(expected: type, parts: Any) -> NDArray[Any]:
 
 
 _CHANGE: Final = tuple(field.name for field in fields_of(Change))
+_TRUTHS: Final = np.array([0xC2, 0xC3], np.uint8)
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_encoded)
 _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     "row": msgspec.msgpack.Decoder(Assignment),
@@ -75,6 +79,75 @@ def pack_change(fields: dict[str, Any]) -> bytes:
 
 def _fields(change: Change) -> dict[str, Any]:
     return {name: getattr(change, name) for name in _CHANGE}
+
+
+def pack_events(lines: Lines, received: int) -> list[bytes]:
+    """The bodies of the events of `lines`, in order, each as `unpack` reads it; their offsets do not matter.
+
+    Integers stand in full width, so that all bodies are cut from a few arrays; what is at its default in all events is
+    left out.
+    """
+    first = np.flatnonzero(lines.number == 0)
+    counts = np.diff(np.r_[first, len(lines)])
+    known = np.array([bytes(shopper) for shopper in lines.shopper.values], "V16")
+    fields: list[tuple[str, bytes, Any]] = [
+        ("kind", b"", lines.columns.kind[first]),
+        ("time", b"\xd3", lines.columns.time[first].astype(">i8")),
+        ("received", b"\xd3", np.full(len(first), received, ">i8")),
+        ("shopper", b"\xc4\x10", known[lines.shopper.codes[first]]),
+        ("session", b"\xd3", lines.columns.session[first].astype(">i8")),
+        *((("basket", b"\xd3", lines.basket[first].astype(">i8")),) if lines.basket.any() else ()),
+        *((("guest", b"", _TRUTHS[lines.guest[first].astype(np.int8)]),) if lines.guest.any() else ()),
+        *((("bot", b"", _TRUTHS[lines.bot[first].astype(np.int8)]),) if lines.bot.any() else ()),
+        ("lines", b"\xdd", counts.astype(">u4")),
+    ]
+    parts: list[tuple[str, bytes, Any]] = [
+        ("row", b"\xd2", lines.columns.row.astype(">i4")),
+        *((("quantity", b"\xd2", lines.quantity.astype(">i4")),) if (lines.quantity != 1).any() else ()),
+        *((("price", b"\xd3", lines.price.astype(">i8")),) if (lines.price != UNKNOWN_PRICE).any() else ()),
+    ]
+    words, places = _words(lines.take(first), len(fields))
+    heads, width = _in_full(fields)
+    tails, breadth = _in_full([("", bytes([0x80 | len(parts)]), None), *parts])
+    borders = (np.r_[first, len(lines)] * breadth).tolist()
+    return [
+        words[place] + heads[at : at + width] + tails[start:end]
+        for place, at, (start, end) in zip(places.tolist(), range(0, len(heads), width), pairwise(borders), strict=True)
+    ]
+
+
+def _in_full(fields: list[tuple[str, bytes, Any]]) -> tuple[bytes, int]:
+    """Name, type mark and value of each field, entry after entry, and the bytes of an entry."""
+    names = [(_ENCODER.encode(name) if name else b"") + mark for name, mark, _ in fields]
+    layout = []
+    for place, ((_, _, values), name) in enumerate(zip(fields, names, strict=True)):
+        layout.append((f"name {place}", f"V{len(name)}"))
+        if values is not None:
+            layout.append((f"value {place}", values.dtype))
+    entries = np.zeros(len(fields[-1][2]), layout)
+    for place, ((_, _, values), name) in enumerate(zip(fields, names, strict=True)):
+        entries[f"name {place}"] = np.void(name)
+        if values is not None:
+            entries[f"value {place}"] = values
+    return entries.tobytes(), entries.itemsize
+
+
+def _words(events: Lines, others: int) -> tuple[list[bytes], Ints]:
+    """How the body of an event begins, by its texts: the number of its fields and the texts; and which has which."""
+    texts = {name: getattr(events, name) for name in ("region", "placement", "recommendation_id")}
+    told = {name: column for name, column in texts.items() if any(column.values)}
+    begin = bytes([0x80 | (others + len(told))])
+    place = np.zeros(len(events), np.int64)
+    for column in told.values():
+        place = place * len(column.values) + column.codes
+    distinct, sample, places = np.unique(place, return_index=True, return_inverse=True)
+    words = []
+    for one in sample.tolist()[: len(distinct)]:
+        each = [
+            _ENCODER.encode(name) + _ENCODER.encode(column.values[column.codes[one]]) for name, column in told.items()
+        ]
+        words.append(begin + b"".join(each))
+    return words, places.astype(np.int64)
 
 
 @overload

@@ -54,6 +54,10 @@ SELECT max(
 )
 """
 """The last offset ever given: the consumer of that name remembers it when the last records are forgotten."""
+_NAME: Final = """
+INSERT INTO {stream}_{table} SELECT {column}, offset FROM {stream} WHERE offset > ? AND {column} <> x'' ORDER BY 1, 2
+"""
+"""Sorted by SQLite itself, in one statement: an import's other thread runs meanwhile."""
 _ADVANCE: Final = """
 INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)
 """
@@ -256,7 +260,7 @@ def _table(stream: Stream) -> Stream:
 
 def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> Appended:
     offset_of = _known(connection, stream, entries)
-    end = connection.execute(_END.format(stream=_table(stream))).get
+    end = before = connection.execute(_END.format(stream=_table(stream))).get
     offsets, fresh, rows = [], [], []
     for entry in entries:
         offset = offset_of.get(entry.key) if entry.key else None
@@ -269,9 +273,8 @@ def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry
                 offset_of[entry.key] = offset
         offsets.append(offset)
     connection.executemany(f"INSERT INTO {stream} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    for table, column in (("keys", 2), ("people", 3)):
-        named = sorted((row[column], row[0]) for row in rows if row[column])
-        connection.executemany(f"INSERT INTO {stream}_{table} VALUES (?, ?)", named)
+    for table, column in (("keys", "key"), ("people", "shopper")):
+        connection.execute(_NAME.format(stream=stream, table=table, column=column), (before,))
     return Appended(offsets, fresh)
 
 

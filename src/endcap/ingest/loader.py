@@ -1,0 +1,277 @@
+"""Typed fields of events into the log: ids of people become keyed hashes, rows that name one event its lines.
+
+All work is done on columns. A thread appends one block and folds it into everything that reads the log while the next
+block is read. The log drops what it holds, so that a file imported again adds nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from hashlib import blake2b
+from itertools import pairwise, repeat
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from endcap.backends.log import Entry, bodies
+from endcap.domain.arrays import Ints, Rows
+from endcap.domain.catalog import Assignment
+from endcap.domain.events import KINDS, Events
+from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
+from endcap.domain.lines import Coded, Lines
+from endcap.ingest import Ports
+from endcap.ingest.fold import RANGE, Batch, take_in
+from endcap.ingest.occurrences import Occurrences
+from endcap.ingest.rows import Directory, assignment_entry
+
+NUMBER: Final = "\0number"
+"""The column that numbers the lines of an event from 0; the lines of one event stand together."""
+
+_PEOPLE: Final[tuple[Person, ...]] = ("user", "visitor", "session", "basket")
+_NOBODY: Final = bytes(16)
+
+
+class _Block(NamedTuple):
+    """Events ready for the log: their entries, after those of the rows they need; `lines` have no offsets yet."""
+
+    entries: list[Entry]
+    lines: Lines
+    assignments: list[Assignment]
+    appended: Callable[[], None]
+
+
+class Loader(AbstractContextManager["Loader"]):
+    """Takes block after block; all of them are in the log and folded when the context is left without an error.
+
+    `fresh` and `known` count lines of events that the log lacked and held; `events` the former's events.
+    """
+
+    def __init__(self, shop: Ports, now: int) -> None:
+        self._shop, self._now = shop, now
+        self._directory = Directory(shop.catalog.keys())
+        self.seen = Occurrences()
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+        self._unfolded: list[Batch] = []
+        self.fresh = self.known = self.events = self.new_items = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._wait()
+                self._fold()
+        finally:
+            self._thread.shutdown()
+
+    def load(self, frame: pl.DataFrame, appended: Callable[[], None] = lambda: None) -> None:
+        """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread."""
+        block = self._block(frame, appended)
+        self._wait()
+        self._under_way = self._thread.submit(self._append, block)
+
+    def _wait(self) -> None:
+        if self._under_way is not None:
+            self._under_way.result()
+            self._under_way = None
+
+    def _block(self, frame: pl.DataFrame, appended: Callable[[], None]) -> _Block:
+        item = coded(frame["item_id"])
+        assignments = self._directory.plan(ItemKey("item", each) for each in item.values)
+        self._directory.adopt(assignments)
+        self.new_items += len(assignments)
+        rows = np.array([self._directory.row(ItemKey("item", each)) for each in item.values], np.int32)
+        ids = _Ids.of(frame, self._shop.secret)
+        lines = _lines(frame, rows[item.codes], ids, self._shop.secret)
+        keys = _keys(frame, lines, ids, self._shop.secret, self.seen)
+        rows = [assignment_entry(assignment, self._now) for assignment in assignments]
+        first = np.flatnonzero(lines.number == 0)
+        columns = zip(
+            repeat("event"),
+            keys,
+            map(lines.shopper.values.__getitem__, lines.shopper.codes[first].tolist()),
+            lines.columns.time[first].tolist(),
+            bodies.pack_events(lines, self._now),
+            repeat(bodies.FORMAT),
+            strict=False,
+        )
+        return _Block([*rows, *map(Entry._make, columns)], lines, assignments, appended)
+
+    def _append(self, block: _Block) -> None:
+        lines, rows = block.lines, len(block.assignments)
+        told = self._shop.log.append("events", block.entries)
+        offsets, fresh = np.array(told.offsets, np.int64), np.array(told.fresh, np.bool_)
+        owner = rows + np.cumsum(lines.number == 0) - 1
+        new = replace(lines, offset=offsets[owner]).take(fresh[owner])
+        self.events += int(fresh[rows :].sum())
+        self.fresh += len(new)
+        self.known += len(lines) - len(new)
+        placed = zip(told.offsets, told.fresh, block.assignments, strict=False)
+        others: list[tuple[int, bodies.Noun]] = [(offset, assignment) for offset, isnew, assignment in placed if isnew]
+        if fresh.any():
+            self._unfolded.append(Batch(int(offsets[fresh][-1]), others, new))
+        block.appended()
+        if sum(len(batch.lines) for batch in self._unfolded) >= RANGE:
+            self._fold()
+
+    def _fold(self) -> None:
+        if self._unfolded:
+            others = [each for batch in self._unfolded for each in batch.others]
+            lines = Lines.joined([batch.lines for batch in self._unfolded])
+            take_in(self._shop, Batch(self._unfolded[-1].last, others, lines))
+            self._unfolded = []
+
+
+class _Ids(NamedTuple):
+    """Ids of people as hashes [lines], V16 zeros and 0 where none is given."""
+
+    user: NDArray[np.void]
+    visitor: NDArray[np.void]
+    session: Ints
+    basket: Ints
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, secret: bytes) -> Self:
+        def hashed(name: str, person: Person) -> NDArray[np.void]:
+            column = coded(frame[name])
+            hashes = [*(keyed_hash(secret, person, raw) for raw in column.values), _NOBODY]
+            return np.array(hashes, "V16")[column.codes]
+
+        def numbered(name: str, person: Person) -> Ints:
+            column = coded(frame[name])
+            return np.array([*(keyed_number(secret, person, raw) for raw in column.values), 0], np.int64)[column.codes]
+
+        return cls(
+            hashed("user_id", "user"),
+            hashed("visitor_id", "visitor"),
+            numbered("session_id", "session"),
+            numbered("transaction_id", "basket"),
+        )
+
+
+def shoppers(frame: pl.DataFrame, secret: bytes) -> Coded:
+    """Who each line of `frame` is about, as keys: its user, else its visitor, else its session, else its order."""
+    ids = {"user": "user_id", "visitor": "visitor_id", "session": "session_id"}
+    known = [pl.concat_str(pl.lit(f"{person}:"), pl.col(field)) for person, field in ids.items()]
+    who = pl.coalesce([*known, pl.concat_str(pl.lit("session:"), pl.col("transaction_id"))])
+    column = coded(frame.select(who).to_series())
+    return column._replace(values=[keyed_hash(secret, *_person(each)) for each in column.values])
+
+
+def _person(who: str) -> tuple[Person, str]:
+    kind, _, raw = who.partition(":")
+    return next(person for person in _PEOPLE if person == kind), raw
+
+
+def coded(texts: pl.Series) -> Coded:
+    """Texts by number, -1 for NULL."""
+    encoded = pc.dictionary_encode(texts.to_arrow())
+    codes: Rows = pc.fill_null(encoded.indices.cast("int32"), -1).to_numpy(zero_copy_only=False)
+    return Coded(codes, encoded.dictionary.to_pylist())
+
+
+def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, secret: bytes) -> Lines:
+    def word(name: str) -> Coded:
+        return coded(frame[name].fill_null(""))
+
+    return Lines(
+        offset=np.zeros(len(frame), np.int64),
+        number=frame[NUMBER].cast(pl.Int32).to_numpy(),
+        columns=Events(
+            time=frame["time"].dt.epoch("ms").to_numpy(),
+            row=rows,
+            kind=frame["name"].replace_strict(KINDS, return_dtype=pl.UInt8).to_numpy(),
+            session=ids.session,
+        ),
+        quantity=frame["quantity"].to_numpy(),
+        price=frame["minor"].to_numpy(),
+        basket=ids.basket,
+        guest=frame.select(pl.col("user_id").is_null() & pl.col("visitor_id").is_null()).to_series().to_numpy(),
+        bot=frame["bot"].to_numpy(),
+        shopper=shoppers(frame, secret),
+        region=word("region"),
+        placement=word("placement"),
+        recommendation_id=word("recommendation_id"),
+    )
+
+
+def event_key(secret: bytes, event_id: str) -> bytes:
+    """The dedupe key of an event that names itself."""
+    return blake2b(f"event:{event_id}".encode("utf-8", "surrogatepass"), digest_size=16, key=secret).digest()
+
+
+def _keys(frame: pl.DataFrame, lines: Lines, ids: _Ids, secret: bytes, seen: Occurrences) -> list[bytes]:
+    """The key of each event: of its `event_id`, else of its content and how often that came before in the file."""
+    first = np.flatnonzero(lines.number == 0)
+    named = frame["event_id"].gather(first).to_list()
+    unnamed = np.array([event_id is None for event_id in named], np.bool_)
+    if not unnamed.any():
+        return [event_key(secret, event_id) for event_id in named]
+    digests = _digests(lines, ids, first)
+    prefixes = np.frombuffer(b"".join(digests), "<u8")[::2]
+    numbers = np.zeros(len(digests), np.int64)
+    numbers[unnamed] = seen.number(prefixes[unnamed])
+    return [
+        event_key(secret, event_id) if event_id is not None else digest if number == 1 else _nth(digest, number)
+        for event_id, digest, number in zip(named, digests, numbers.tolist(), strict=True)
+    ]
+
+
+def _nth(digest: bytes, number: int) -> bytes:
+    return blake2b(digest + number.to_bytes(8, "big"), digest_size=16).digest()
+
+
+def _digests(lines: Lines, ids: _Ids, first: NDArray[np.intp]) -> list[bytes]:
+    """16 bytes for all that each event says, ids as hashes: who its shopper turns out to be does not count."""
+    columns: dict[str, NDArray[Any]] = {
+        "kind": lines.columns.kind,
+        "time": lines.columns.time,
+        "user": ids.user,
+        "visitor": ids.visitor,
+        "session": ids.session,
+        "basket": ids.basket,
+        **{name: _digested(getattr(lines, name)) for name in ("region", "placement", "recommendation_id")},
+    }
+    heads, width = _together({name: column[first] for name, column in columns.items()})
+    tails, breadth = _together({"row": lines.columns.row, "quantity": lines.quantity, "price": lines.price})
+    borders = (np.r_[first, len(lines)] * breadth).tolist()
+    return [
+        blake2b(heads[at : at + width] + tails[start:end], digest_size=16).digest()
+        for at, (start, end) in zip(range(0, len(heads), width), pairwise(borders), strict=True)
+    ]
+
+
+def _digested(column: Coded) -> NDArray[np.void]:
+    values = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in column.values]
+    return np.array(values, "V8")[column.codes]
+
+
+def _together(columns: dict[str, NDArray[Any]]) -> tuple[bytes, int]:
+    """The columns entry by entry, and the bytes of an entry."""
+    size = len(next(iter(columns.values())))
+    entries = np.zeros(size, [(name, column.dtype.newbyteorder("<")) for name, column in columns.items()])
+    for name, column in columns.items():
+        entries[name] = column
+    return entries.tobytes(), entries.itemsize
+
+
+def grouped(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """`frame` with NUMBER: rows with equal values in `by`, the first of them not NULL, become lines of one event.
+
+    They stand where the first of them stood; a row that says the same as one before in its event is dropped.
+    """
+    if not by:
+        return frame.with_columns(pl.lit(0, pl.Int32).alias(NUMBER))
+    place = pl.int_range(pl.len())
+    event = pl.when(pl.col(by[0]).is_null()).then(place).otherwise(place.min().over(by))
+    ordered = frame.with_columns(event.alias(_EVENT)).sort(_EVENT, maintain_order=True)
+    return ordered.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_EVENT).alias(NUMBER)).drop(_EVENT)
+
+
+_EVENT: Final = "\0event"
