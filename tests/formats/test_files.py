@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endcap.domain.occurrences import Occurrences
 from endcap.errors import InvalidFeed
 from endcap.formats.files import open_table
-from endcap.ingest.occurrences import Occurrences
 
 Write = Callable[[str, str], Path]
 

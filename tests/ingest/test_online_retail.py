@@ -80,12 +80,12 @@ def test_a_part_of_the_file_goes_through_the_whole_import(shop: Ports, tmp_path:
     part = tmp_path / "part.parquet"
     pl.read_parquet(DATA).head(20_000).write_parquet(part)
     catalog = import_catalog(shop, part, read_mapping(EXAMPLE / "catalog.toml", CatalogMapping), now)
-    summary = import_events(shop, part, events_mapping(), now)
+    summary = import_events(shop, open_table(part), events_mapping(), now)
     assert (summary.rows, summary.quarantined) == (20_000, 0)
     assert summary.fresh + summary.left_out == 20_000
     assert shop.shelf.listed[: catalog.new_items].all()
     assert (shop.shelf.price[: catalog.new_items] > 0).all()
-    assert import_events(shop, part, events_mapping(), now).fresh == 0
+    assert import_events(shop, open_table(part), events_mapping(), now).fresh == 0
 
 
 @needs_data
@@ -93,7 +93,8 @@ def test_the_same_rows_as_csv_are_the_same_events(shop: Ports, tmp_path: Path, n
     frame = pl.read_parquet(DATA).sample(3_000, seed=5)
     frame.write_parquet(tmp_path / "part.parquet")
     frame.write_csv(tmp_path / "part.csv")
-    parquet = import_events(shop, tmp_path / "part.parquet", events_mapping(), now)
+    parquet = import_events(shop, open_table(tmp_path / "part.parquet"), events_mapping(), now)
     types = {"quantity": "number", "unit_price": "number", "is_cancellation": "boolean"}
-    csv = import_events(shop, tmp_path / "part.csv", events_mapping().model_copy(update={"types": types}), now)
+    mapping = events_mapping().model_copy(update={"types": types})
+    csv = import_events(shop, open_table(tmp_path / "part.csv"), mapping, now)
     assert (csv.fresh, csv.known, csv.left_out) == (0, parquet.fresh, parquet.left_out)

@@ -21,7 +21,7 @@ from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.events import Event
 from endcap.domain.ids import ItemKey
-from endcap.ingest.events import event_key
+from endcap.ingest.loader import event_key
 from endcap.serving.floor import batches
 from torture.load import Batch, Ledger
 

@@ -7,7 +7,6 @@ a crash, adds only what is missing.
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -58,9 +57,7 @@ class _Noted(NamedTuple):
     currencies: Counter[str]
 
 
-def import_events(
-    shop: Ports, table: Table, mapping: EventsMapping, now: int, report: Report | None = None
-) -> Summary:
+def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, report: Report | None = None) -> Summary:
     """Append the events of `table` to the log and fold them into everything that reads it; `now` is when (ms UTC).
 
     Raises: InvalidFeed where a mapped column is missing, no row fits, or the currency is not the shop's.

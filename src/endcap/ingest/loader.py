@@ -23,9 +23,9 @@ from endcap.domain.catalog import Assignment
 from endcap.domain.events import KINDS, Events
 from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
 from endcap.domain.lines import Coded, Lines
+from endcap.domain.occurrences import Occurrences
 from endcap.ingest import Ports
 from endcap.ingest.fold import RANGE, Batch, take_in
-from endcap.ingest.occurrences import Occurrences
 from endcap.ingest.rows import Directory, assignment_entry
 
 NUMBER: Final = "\0number"
@@ -90,7 +90,7 @@ class Loader(AbstractContextManager["Loader"]):
         ids = _Ids.of(frame, self._shop.secret)
         lines = _lines(frame, rows[item.codes], ids, self._shop.secret)
         keys = _keys(frame, lines, ids, self._shop.secret, self.seen)
-        rows = [assignment_entry(assignment, self._now) for assignment in assignments]
+        given = [assignment_entry(assignment, self._now) for assignment in assignments]
         first = np.flatnonzero(lines.number == 0)
         columns = zip(
             repeat("event"),
@@ -101,7 +101,7 @@ class Loader(AbstractContextManager["Loader"]):
             repeat(bodies.FORMAT),
             strict=False,
         )
-        return _Block([*rows, *map(Entry._make, columns)], lines, assignments, appended)
+        return _Block([*given, *map(Entry._make, columns)], lines, assignments, appended)
 
     def _append(self, block: _Block) -> None:
         lines, rows = block.lines, len(block.assignments)
@@ -109,7 +109,7 @@ class Loader(AbstractContextManager["Loader"]):
         offsets, fresh = np.array(told.offsets, np.int64), np.array(told.fresh, np.bool_)
         owner = rows + np.cumsum(lines.number == 0) - 1
         new = replace(lines, offset=offsets[owner]).take(fresh[owner])
-        self.events += int(fresh[rows :].sum())
+        self.events += int(fresh[rows:].sum())
         self.fresh += len(new)
         self.known += len(lines) - len(new)
         placed = zip(told.offsets, told.fresh, block.assignments, strict=False)
