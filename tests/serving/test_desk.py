@@ -20,8 +20,8 @@ from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.serving import Clocks, Hooks, Options, application
 from endcap.serving.desk import Desk
 from endcap.serving.floor import Floor
-from endcap.serving.intake import Intake
 from endcap.serving.meters import Meters
+from endcap.serving.writing import Intake
 from endcap.settings import ServingSettings
 
 CLOCKS = Clocks(app.now_ms, lambda: 0.0, lambda: "token")

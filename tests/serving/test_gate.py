@@ -26,8 +26,12 @@ EVENT = {"name": "view_item", "time": NOW_MS, "visitor_id": "v", "items": [{"ite
 
 NEEDED: dict[tuple[str, str], Scope | None] = {
     ("POST", "/v1/recommendations"): "publishable",
+    ("POST", "/v1/recommendations:batch"): "publishable",
+    ("GET", "/v1/recommendations/{recommendation_id}/next"): "publishable",
     ("POST", "/v1/events"): "publishable",
     ("PATCH", "/v1/catalog/offers"): "secret",
+    ("PUT", "/v1/catalog/items"): "secret",
+    ("POST", "/v1/admin/records"): "admin",
     ("GET", "/v1/decisions/{recommendation_id}"): "secret",
     ("GET", "/metrics"): "secret",
     ("GET", "/healthz"): None,

@@ -13,7 +13,7 @@ from endcap.domain.ids import NOBODY, keyed_hash
 from endcap.domain.requests import Request
 from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.serving.floor import Floor
-from endcap.serving.ladder import RUNGS, Situation, answer, walk
+from endcap.serving.lists import RUNGS, Situation, answer, walk
 from endcap.state import NEWCOMER, Shopper, State
 
 

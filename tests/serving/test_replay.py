@@ -25,9 +25,9 @@ from endcap.domain.requests import Request
 from endcap.features import FeatureSet
 from endcap.features.context import Context
 from endcap.policy import Policy
-from endcap.serving import journal
+from endcap.serving import writing
 from endcap.serving.calls import RecommendationCall
-from endcap.serving.desk import Chosen, decide
+from endcap.serving.lists import Chosen, decide
 from endcap.serving.replay import Replay
 from endcap.snapshot import Snapshot
 from endcap.state import Moment
@@ -157,6 +157,6 @@ def test_a_clock_read_turns_it_red(trained: Path, tmp_path: Path) -> None:
             snapshot = good if number < 5 else clocked
             call = RecommendationCall(placement="home", visitor_id=f"v{number}", k=5)
             decision = decide(floor, snapshot, call, Chosen(f"r{number}", app.now_ms()))
-            floor.ground.log.append("decisions", [journal.entry(f"r{number}", decision)])
+            floor.ground.log.append("decisions", [writing.entry(f"r{number}", decision)])
     assert not any(islice(replay(Replay, folder), 5))
     assert all("evidence.features" in differs for differs in islice(replay(Replay, folder, clocked), 5, None))

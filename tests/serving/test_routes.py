@@ -32,7 +32,7 @@ def test_an_event_changes_the_next_list(server: Any) -> None:
         "/v1/events",
         events=[{"name": "add_to_cart", "time": NOW_MS, "visitor_id": "changing", "items": [{"item_id": "SKU-7"}]}],
     )
-    assert answer == {"accepted": 1, "duplicates": 0, "problems": []}
+    assert answer == {"accepted": 1, "duplicates": 0, "problems": [], "results": ["accepted"]}
     after = server.listed(visitor_id="changing")
     assert before != after
     assert sum(int(item[4:]) % 3 == 1 for item in after[:5]) == 5
@@ -60,7 +60,8 @@ def test_the_same_event_twice_is_one(server: Any) -> None:
         "items": [{"item_id": "SKU-1"}],
     }
     assert server.post("/v1/events", events=[event])["accepted"] == 1
-    assert server.post("/v1/events", events=[event, event]) == {"accepted": 0, "duplicates": 2, "problems": []}
+    again = server.post("/v1/events", events=[event, event])
+    assert again == {"accepted": 0, "duplicates": 2, "problems": [], "results": ["duplicate", "duplicate"]}
     unnamed = {**event, "event_id": "", "visitor_id": "retrying"}
     assert server.post("/v1/events", events=[unnamed, unnamed])["accepted"] == 2
     assert server.post("/v1/events", events=[unnamed, unnamed])["duplicates"] == 2
@@ -71,7 +72,7 @@ def test_a_wrong_event_does_not_stop_the_others(server: Any) -> None:
     answer = server.post(
         "/v1/events", events=[{**good, "name": "veiw_item"}, good, {**good, "items": [{"item_id": 7}]}]
     )
-    assert answer["accepted"] == 1
+    assert (answer["accepted"], answer["results"]) == (1, ["refused", "accepted", "refused"])
     assert answer["problems"] == [
         {
             "index": 0,

@@ -15,7 +15,7 @@ from endcap.backends.kv.memory import MemoryKV
 from endcap.backends.log import Appended, Entry, Stream
 from endcap.backends.log.sqlite import SqliteLog
 from endcap.ingest.fold import SHOPPER_PREFIX
-from endcap.serving.intake import Intake
+from endcap.serving.writing import Intake
 
 
 def acknowledge_before_commit() -> None:

@@ -1,10 +1,11 @@
-"""Who may call, and how often: keys with scopes, kept as digests, and allowances per key.
+"""Who may call, and how often: keys with scopes, kept as digests, allowances per key, repeated calls.
 
 Knows tokens and token buckets. Does not know HTTP, and never keeps a token.
 """
 
 from endcap.access.allowances import Allowances, Rate, Spent
 from endcap.access.keys import NOBODYS, SCOPES, Key, KeyFile, Minted, Scope, change_keys, mint, read_keys, read_uses
+from endcap.access.repeats import OtherBody, Repeats
 
 __all__ = [
     "NOBODYS",
@@ -13,7 +14,9 @@ __all__ = [
     "Key",
     "KeyFile",
     "Minted",
+    "OtherBody",
     "Rate",
+    "Repeats",
     "Scope",
     "Spent",
     "change_keys",

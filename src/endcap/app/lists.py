@@ -59,10 +59,10 @@ def recommend(shop: Shop, wanted: Mapping[str, Any]) -> Listed:
     """One list for a call of the HTTP interface's shape. Raises: InvalidRequest."""
     import msgspec
 
-    from endcap.serving import journal
+    from endcap.serving import writing
     from endcap.serving.answers import recommendation
     from endcap.serving.calls import RecommendationCall
-    from endcap.serving.desk import Chosen, decide
+    from endcap.serving.lists import Chosen, decide
     from endcap.serving.problems import Refusal
 
     not_logged = ""
@@ -79,17 +79,17 @@ def recommend(shop: Shop, wanted: Mapping[str, Any]) -> Listed:
         except msgspec.ValidationError as error:
             raise InvalidRequest(str(error)) from None
         if not not_logged:
-            floor.ground.log.append("decisions", [journal.entry(chosen.recommendation_id, decision)])
+            floor.ground.log.append("decisions", [writing.entry(chosen.recommendation_id, decision)])
         return Listed(recommendation(chosen.recommendation_id, decision, floor.showcase), not_logged)
 
 
 def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
     """What was decided under `recommendation_id`, also while a server runs. Raises: InvalidRequest."""
-    from endcap.serving import journal
+    from endcap.serving import writing
     from endcap.serving.answers import explanation
 
     with closing(open_floor(shop, readonly=True)) as floor:
-        decision = journal.find(floor.ground.log, floor.ground.recent, recommendation_id)
+        decision = writing.find(floor.ground.log, floor.ground.recent, recommendation_id)
         if decision is None:
             raise InvalidRequest(
                 f"no decision has the id {recommendation_id!r}; expected a recommendation_id that `endcap recommend` "

@@ -12,6 +12,8 @@ from endcap.serving.problems import FieldProblem
 
 MAX_EVENTS = 1_000
 MAX_REQUESTS = 20
+MAX_K = 200
+MAX_RECORDS = 5_000
 MAX_SESSION = 200
 MAX_ANCHORS = 100
 MAX_EXCLUDED = 10_000
@@ -78,6 +80,10 @@ class EventsAnswer(Struct, frozen=True):
     accepted: int
     duplicates: int
     problems: list[RowProblem]
+    results: Annotated[
+        list[Literal["accepted", "duplicate", "refused"]],
+        Meta(description="what became of each event, in the order of the call"),
+    ]
 
 
 class ContextCall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +109,10 @@ class RecommendationCall(Struct, frozen=True, forbid_unknown_fields=True):
     ] = []
     context: ContextCall = ContextCall()
     exclude: Annotated[list[Id], Meta(max_length=MAX_EXCLUDED, description="ids that must not be shown")] = []
-    k: Annotated[int, Meta(ge=1, le=200, description="places to fill")] = 10
+    filter: Annotated[
+        str, Meta(max_length=2_000, description="what must be true of an item, such as price < 20 AND brand = 'Arda'")
+    ] = ""
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="places to fill")] = 10
     consent: Annotated[
         bool,
         Meta(
@@ -111,6 +120,12 @@ class RecommendationCall(Struct, frozen=True, forbid_unknown_fields=True):
             "session lines that are sent along and the coarse context are kept with it, for replay"
         ),
     ] = True
+
+
+class BatchCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/recommendations:batch`: the lists of one page, the most important first."""
+
+    requests: Annotated[list[RecommendationCall], Meta(min_length=1, max_length=MAX_REQUESTS)]
 
 
 class FieldsAnswer(Struct, frozen=True, omit_defaults=True):
@@ -162,6 +177,12 @@ class RecommendationAnswer(Struct, frozen=True):
     short_because: Annotated[str, Meta(description="why there are fewer than k items; empty if there are k")]
 
 
+class BatchAnswer(Struct, frozen=True):
+    """One answer a request, in their order; no item stands in two of them."""
+
+    answers: list[RecommendationAnswer]
+
+
 class OfferCall(Struct, frozen=True, forbid_unknown_fields=True):
     """The new price, stock or both of one item."""
 
@@ -185,11 +206,94 @@ class OffersSchema(Struct):
     offers: Annotated[list[OfferCall], Meta(max_length=MAX_EVENTS)]
 
 
-class OffersAnswer(Struct, frozen=True):
-    """How many offers changed, and what is wrong with the others."""
+Text: TypeAlias = Annotated[str, Meta(max_length=20_000)] | None
+Short: TypeAlias = Annotated[str, Meta(max_length=256)] | None
+
+
+class CatalogItemCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """One item under its Merchant names. What is not given stays as it was; an empty text clears one.
+
+    Prices are decimal text with or without a currency, such as "12.99 EUR", or numbers in the shop's currency.
+    """
+
+    id: Id
+    title: Text = None
+    description: Text = None
+    link: Text = None
+    image_link: Text = None
+    additional_image_link: Text = None
+    item_group_id: Short = None
+    brand: Short = None
+    product_type: Annotated[str, Meta(max_length=20_000, description="a path such as Home > Kitchen")] | None = None
+    google_product_category: Text = None
+    price: Price | None = None
+    sale_price: Price | None = None
+    sale_price_effective_date: (
+        Annotated[str, Meta(max_length=128, description="start/end, ISO 8601; without it a sale holds at once")] | None
+    ) = None
+    cost_of_goods_sold: Price | None = None
+    availability: Annotated[str, Meta(max_length=64, description="in_stock, out_of_stock, preorder …")] | None = None
+    quantity: Annotated[int, Meta(ge=-1, le=1_000_000_000, description="units; -1 is unknown and sells")] | None = None
+    condition: Text = None
+    age_group: Text = None
+    gender: Text = None
+    color: Text = None
+    size: Text = None
+    material: Text = None
+    pattern: Text = None
+    gtin: Text = None
+    mpn: Text = None
+    availability_date: Text = None
+    custom_label_0: Text = None
+    custom_label_1: Text = None
+    custom_label_2: Text = None
+    custom_label_3: Text = None
+    custom_label_4: Text = None
+
+
+class CatalogItemsCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `PUT /v1/catalog/items`, read one by one like events."""
+
+    items: Annotated[list[msgspec.Raw], Meta(max_length=MAX_EVENTS)]
+
+
+class CatalogItemsSchema(Struct):
+    """Items of the catalog, at most 1,000 a call; an unknown id is a new item."""
+
+    items: Annotated[list[CatalogItemCall], Meta(max_length=MAX_EVENTS)]
+
+
+class ItemsAnswer(Struct, frozen=True):
+    """How many items were taken in, and what is wrong with the others."""
 
     accepted: int
     problems: list[RowProblem]
+
+
+class RecordCall(Struct, frozen=True, array_like=True):
+    """One entry for the log, its body as MessagePack of the noun, as `backends.log.Entry` says."""
+
+    kind: Literal["event", "change", "link"]
+    key: bytes
+    shopper: bytes
+    at: Annotated[int, Meta(ge=0, lt=2**62)]
+    body: Annotated[bytes, Meta(max_length=1_000_000)]
+    version: int = 1
+
+
+class RecordsCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/admin/records`, MessagePack: keys that need rows, entries that name rows given before."""
+
+    keys: Annotated[list[tuple[Literal["item", "group"], Id]], Meta(max_length=MAX_RECORDS)] = []
+    entries: Annotated[list[RecordCall], Meta(max_length=MAX_RECORDS)] = []
+
+
+class RecordsAnswer(Struct, frozen=True):
+    """The row of each key, and the offset of each entry with whether it is new; MessagePack."""
+
+    rows: list[int]
+    offsets: list[int]
+    fresh: list[bool]
 
 
 class FeatureAnswer(Struct, frozen=True, omit_defaults=True):

@@ -5,50 +5,53 @@ state and shelf never change under one.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from difflib import get_close_matches
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 
 from endcap.backends.log import Entry, Record
-from endcap.backends.log.bodies import pack
+from endcap.backends.log.bodies import Noun, pack, unpack
+from endcap.domain.arrays import NO_ROWS
+from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
-from endcap.domain.ids import NOBODY
-from endcap.domain.requests import Request
+from endcap.domain.events import Event
+from endcap.domain.ids import NOBODY, ItemKey
+from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable
-from endcap.ingest.fold import SHOPPER_PREFIX
-from endcap.serving import journal
+from endcap.serving import goods, writing
 from endcap.serving.answers import explanation, recommendation
 from endcap.serving.calls import (
+    BatchAnswer,
+    BatchCall,
+    CatalogItemCall,
     DecisionAnswer,
     EventCall,
     EventsAnswer,
+    ItemsAnswer,
     OfferCall,
-    OffersAnswer,
     RecommendationAnswer,
     RecommendationCall,
+    RecordsAnswer,
+    RecordsCall,
     RowProblem,
 )
-from endcap.serving.edge import SIGNALS, Moment, Posted, WrongFields
+from endcap.serving.edge import SIGNALS, Posted, Understood, WrongFields
 from endcap.serving.floor import Floor, Options
-from endcap.serving.intake import Intake
-from endcap.serving.journal import Journal, Pace
-from endcap.serving.ladder import Situation, walk
+from endcap.serving.lists import Chosen, all_shown, decided, follow, understand, without
 from endcap.serving.meters import Meters
-from endcap.serving.problems import FieldProblem, Refusal, entry_problem, refusal, shortened
+from endcap.serving.problems import FieldProblem, Refusal, entry_problem, invalid, refusal, shortened, within
 from endcap.serving.watch import Watch, warm
+from endcap.serving.writing import Intake, Journal, Pace
 from endcap.snapshot import Snapshot
-from endcap.state import NEWCOMER, Shopper
 
 T = TypeVar("T")
 
 _EVENT: Final = msgspec.json.Decoder(EventCall)
 _OFFER: Final = msgspec.json.Decoder(OfferCall)
+_ITEM: Final = msgspec.json.Decoder(CatalogItemCall)
 
 
 class Clocks(NamedTuple):
@@ -105,71 +108,142 @@ class Desk:
 
     def recommend(self, call: RecommendationCall, waited_s: float) -> RecommendationAnswer:
         """The list for `call`, which has waited `waited_s` seconds. Raises: Refusal."""
+        chosen = self._chosen(waited_s)
+        return self._answered(chosen, understand(self.floor, call, chosen))
+
+    async def recommend_page(self, call: BatchCall, waited_s: float) -> BatchAnswer:
+        """A list for each request of a page, none with what stands above it. Raises: Refusal with nothing recorded."""
+        page = []
+        for index, request in enumerate(call.requests):
+            chosen = self._chosen(waited_s)
+            try:
+                page.append((chosen, understand(self.floor, request, chosen)))
+            except Refusal as refused:
+                raise within(f"requests[{index}]", refused) from None
+        shown, answers = NO_ROWS, []
+        for chosen, understood in page:
+            decision = self._decided(chosen, without(understood, shown))
+            shown = all_shown(decision)
+            answers.append(recommendation(chosen.recommendation_id, decision, self.floor.showcase))
+            await asyncio.sleep(0)
+        return BatchAnswer(answers)
+
+    def recommend_next(self, recommendation_id: str, k: int | None, waited_s: float) -> RecommendationAnswer:
+        """What follows a list: its request again, as things are now, without what was shown. Raises: Refusal."""
+        chosen = self._chosen(waited_s)
+        return self._answered(chosen, follow(self.floor, self._found(recommendation_id), k, chosen))
+
+    def decision(self, recommendation_id: str) -> DecisionAnswer:
+        """What was decided under `recommendation_id`. Raises: Refusal where nothing was."""
+        decision = self._found(recommendation_id)
+        return explanation(recommendation_id, decision, self.floor.showcase, self.watch.snapshot)
+
+    def _chosen(self, waited_s: float) -> Chosen:
+        share = 1_000 * waited_s / self._options.deadline_ms
+        return Chosen(self._clocks.token(), self._clocks.now(), share)
+
+    def _answered(self, chosen: Chosen, understood: Understood) -> RecommendationAnswer:
+        decision = self._decided(chosen, understood)
+        return recommendation(chosen.recommendation_id, decision, self.floor.showcase)
+
+    def _decided(self, chosen: Chosen, understood: Understood) -> Decision:
         snapshot = self.watch.snapshot
         if snapshot is None:
             raise refusal(503, "no-snapshot", self.watch.because, retry_after_s=5)
         started = self._clocks.steady()
-        chosen = Chosen(self._clocks.token(), self._clocks.now(), 1_000 * waited_s / self._options.deadline_ms)
-        decision = decide(self.floor, snapshot, call, chosen)
+        decision = decided(self.floor, snapshot, understood, chosen)
         self._journal.record(chosen.recommendation_id, decision)
         self._meters.recommend_seconds.observe(self._clocks.steady() - started)
         self._count(decision)
-        return recommendation(chosen.recommendation_id, decision, self.floor.showcase)
+        return decision
 
-    def decision(self, recommendation_id: str) -> DecisionAnswer:
-        """What was decided under `recommendation_id`. Raises: Refusal where nothing was."""
-        decision = journal.find(self.floor.ground.log, self.floor.ground.recent, recommendation_id)
+    def _found(self, recommendation_id: str) -> Decision:
+        decision = writing.find(self.floor.ground.log, self.floor.ground.recent, recommendation_id)
         if decision is None:
-            raise refusal(
-                404,
-                "unknown-decision",
-                f"no decision has the id {recommendation_id[:80]!r}; expected a recommendation_id",
-            )
-        return explanation(recommendation_id, decision, self.floor.showcase, self.watch.snapshot)
+            detail = f"no decision has the id {shortened(recommendation_id)!r}; expected a recommendation_id"
+            raise refusal(404, "unknown-decision", detail)
+        return decision
 
     async def take_events(self, raw: list[msgspec.Raw]) -> EventsAnswer:
         """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored."""
         now, edge = self._clocks.now(), self.floor.edge
         calls, problems = _parsed(raw, _EVENT)
+        results: list[Literal["accepted", "duplicate", "refused"]] = ["refused"] * len(raw)
         posted: list[Posted] = []
-        signals: list[bool] = []
+        places: list[int] = []
         for index, call in calls:
             try:
                 if call.name in SIGNALS:
-                    signals.append(edge.signal(call, now))
+                    results[index] = "accepted" if edge.signal(call, now) else "duplicate"
                 else:
                     posted.append(edge.event(call, now))
+                    places.append(index)
             except WrongFields as wrong:
                 problems.append(RowProblem(index, wrong.errors))
         first = edge.unlogged(now)
         appended = await self._intake.append([*first, *edge.entries(posted)])
         edge.logged(first)
-        fresh = [*appended.fresh[len(first) :], *signals]
-        accepted = sum(fresh)
+        for place, fresh in zip(places, appended.fresh[len(first) :], strict=True):
+            results[place] = "accepted" if fresh else "duplicate"
+        accepted, duplicates = results.count("accepted"), results.count("duplicate")
         self._meters.late_times.inc(sum(each.ahead for each in posted))
-        for outcome, count in (
-            ("accepted", accepted),
-            ("duplicate", len(fresh) - accepted),
-            ("refused", len(problems)),
-        ):
+        for outcome, count in (("accepted", accepted), ("duplicate", duplicates), ("refused", len(problems))):
             self._meters.events.labels(outcome).inc(count)
-        return EventsAnswer(accepted, len(fresh) - accepted, sorted(problems, key=lambda problem: problem.index))
+        problems.sort(key=lambda problem: problem.index)
+        return EventsAnswer(accepted, duplicates, problems, results)
 
-    async def take_offers(self, raw: list[msgspec.Raw]) -> OffersAnswer:
+    async def take_offers(self, raw: list[msgspec.Raw]) -> ItemsAnswer:
         """Store the offers that can be read of `raw`; the next list shows them. Raises: BackendUnavailable."""
+        return await self._take_changes(raw, _OFFER, self.floor.edge.change)
+
+    async def take_items(self, raw: list[msgspec.Raw]) -> ItemsAnswer:
+        """Store the items that can be read of `raw`; the next list shows them. Raises: BackendUnavailable."""
+        return await self._take_changes(raw, _ITEM, lambda call, now: goods.change(call, self.floor.edge, now))
+
+    async def _take_changes(
+        self, raw: list[msgspec.Raw], decoder: msgspec.json.Decoder[T], change: Callable[[T, int], Change]
+    ) -> ItemsAnswer:
         now = self._clocks.now()
-        calls, problems = _parsed(raw, _OFFER)
+        calls, problems = _parsed(raw, decoder)
         entries = []
         for index, call in calls:
             try:
-                entries.append(Entry("change", b"", NOBODY, now, pack(self.floor.edge.change(call, now))))
+                entries.append(Entry("change", b"", NOBODY, now, pack(change(call, now))))
             except WrongFields as wrong:
                 problems.append(RowProblem(index, wrong.errors))
         if entries:
             first = self.floor.edge.unlogged(now)
             await self._intake.append([*first, *entries])
             self.floor.edge.logged(first)
-        return OffersAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
+        return ItemsAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
+
+    async def take_records(self, call: RecordsCall) -> RecordsAnswer:
+        """Give rows and append entries for a command that imports. Raises: Refusal, BackendUnavailable."""
+        entries = [Entry(*(getattr(each, name) for name in Entry._fields)) for each in call.entries]
+        nouns = [self._record(index, entry) for index, entry in enumerate(entries)]
+        rows = [self.floor.rows.ensure(ItemKey(kind, name)) for kind, name in call.keys]
+        first = self.floor.edge.unlogged(self._clocks.now())
+        appended = await self._intake.append([*first, *entries])
+        self.floor.edge.logged(first)
+        for noun in nouns:
+            if isinstance(noun, Link):
+                self.floor.people.adopt(noun)
+        return RecordsAnswer(rows, appended.offsets[len(first) :], appended.fresh[len(first) :])
+
+    def _record(self, index: int, entry: Entry) -> Noun:
+        """What `entry` says. Raises: Refusal where the body is no noun of its kind or names a row that is not given."""
+        try:
+            noun = unpack(entry.kind, entry.version, entry.body)
+        except BackendUnavailable as error:
+            raise invalid([FieldProblem(f"entries[{index}].body", None, "a noun of its kind", str(error))]) from None
+        named = [noun.row, noun.group or 0] if isinstance(noun, Change) else []
+        named += [line.row for line in noun.lines] if isinstance(noun, Event) else []
+        known = len(self.floor.rows.keys())
+        if any(not 0 <= row < known for row in named):
+            raise invalid(
+                [FieldProblem(f"entries[{index}].body", max(named), f"rows below {known}", "ask for rows first")]
+            )
+        return noun
 
     def _fold(self, records: Sequence[Record]) -> None:
         self.floor.fold(records)
@@ -194,59 +268,6 @@ class Desk:
                 await asyncio.to_thread(self.floor.save)
             except BackendUnavailable as error:
                 structlog.get_logger().error("state_not_saved", reason=str(error))
-
-
-class Chosen(NamedTuple):
-    """What the edge chooses for a call: its id, its time (ms UTC); and the share of the deadline that is spent."""
-
-    recommendation_id: str
-    at: int
-    waited: float = 0.0
-
-
-def decide(floor: Floor, snapshot: Snapshot, call: RecommendationCall, chosen: Chosen) -> Decision:
-    """The decision for `call`, from what is known now. Raises: Refusal."""
-    policy = floor.ground.policy()
-    if call.placement not in policy.placements:
-        raise unknown_placement(call.placement, tuple(policy.placements))
-    understood = floor.edge.request(call, Moment(chosen.at, seed_of(chosen.recommendation_id)))
-    shopper = _shopper(floor, understood.request)
-    decision = walk(understood.request, Situation(shopper, floor.shelf, snapshot, policy, chosen.waited))
-    return replace(decision, degraded=decision.degraded + understood.degraded)
-
-
-def _shopper(floor: Floor, request: Request) -> Shopper | None:
-    """The stored state of the request's person; None where it cannot be read."""
-    packed = floor.ground.kv.get_many([SHOPPER_PREFIX + request.shopper])[0] if request.shopper else None
-    if packed is None:
-        return NEWCOMER
-    try:
-        return Shopper.unpacked(packed)
-    except ValueError as error:
-        structlog.get_logger().error("shopper_state_unreadable", reason=str(error))
-        return None
-
-
-def seed_of(recommendation_id: str) -> int:
-    """The only randomness of a request: 63 bits of its id's digest.
-
-    >>> seed_of("rec") == seed_of("rec") != seed_of("other")
-    True
-    """
-    return int.from_bytes(hashlib.blake2b(recommendation_id.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def unknown_placement(name: str, known: tuple[str, ...]) -> Refusal:
-    """A refusal that names the nearest placement."""
-    near = get_close_matches(name, known, 1)
-    remedy = f"did you mean {near[0]}?" if near else "add it to policy.toml"
-    detail = f"there is no placement {shortened(name)!r}; {remedy} Known are {', '.join(known)}."
-    return refusal(
-        404,
-        "unknown-placement",
-        detail,
-        [FieldProblem("placement", shortened(name), f"one of {', '.join(known)}", remedy)],
-    )
 
 
 def _parsed(raw: list[msgspec.Raw], decoder: msgspec.json.Decoder[T]) -> tuple[list[tuple[int, T]], list[RowProblem]]:

@@ -24,10 +24,12 @@ from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import exponent, minor_units
 from endcap.domain.requests import Request
+from endcap.errors import InvalidRequest
 from endcap.ingest.rows import RowBook
 from endcap.privacy import Identities
 from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
-from endcap.serving.problems import FieldProblem, invalid, shortened
+from endcap.serving.problems import FieldProblem, invalid, refusal, shortened
+from endcap.slate import FILTER_COLUMNS, check_filter
 from endcap.state import Shelf
 
 AHEAD: Final = 5 * MINUTE
@@ -94,6 +96,7 @@ class Edge:
             anchors=anchors,
             session=session,
             exclude=self._known(call.exclude)[0],
+            filter=_filter(call.filter),
             decimals=exponent(self.currency),
             region=context.region,
             device=context.device,
@@ -289,6 +292,15 @@ def _check_items(call: EventCall) -> None:
 
 def _within(path: str, error: FieldProblem) -> FieldProblem:
     return FieldProblem(f"{path}.{error.field}", error.given, error.expected, error.remedy)
+
+
+def _filter(text: str) -> str:
+    try:
+        return check_filter(text)
+    except InvalidRequest as wrong:
+        expected = f"what must be true of {', '.join(FILTER_COLUMNS)}"
+        problem = FieldProblem("filter", shortened(text), expected, str(wrong).removeprefix("filter: "))
+        raise refusal(422, "invalid-request", str(wrong), [problem]) from None
 
 
 def _host(referrer: str) -> str:

@@ -1,5 +1,6 @@
 """The OpenAPI document: every route, its bodies from the msgspec structs that read and write them."""
 
+import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ _MEANINGS: Final = {
     403: "The key's scope is too narrow; `detail` names the one that is needed",
     404: "Not known; the nearest name is in `detail`",
     408: "The body came too slowly",
+    409: "The Idempotency-Key came before with another body",
     413: "The body is too large",
     415: "The body is not declared as uncompressed JSON",
     422: "A field is wrong; `errors` says which, what was given and what is expected",
@@ -35,9 +37,31 @@ _MEANINGS: Final = {
     503: "Not now: starting, without a snapshot, overloaded or out of disk; `Retry-After` says when to come back",
 }
 _SCOPES: Final = "a key of `x-scope` or a wider one: publishable, secret, admin"
+_PACKED: Final = {"application/msgpack": {"schema": {"type": "string", "format": "binary"}}}
 _OTHERS: Final = {
+    "records": _PACKED,
     "metrics": {"text/plain": {"schema": {"type": "string"}}},
     "openapi": {"application/json": {"schema": {"type": "object"}}},
+}
+_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
+    "following": [
+        {
+            "name": "k",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 1, "maximum": calls.MAX_K},
+            "description": "places to fill; as many as before where it is not given",
+        }
+    ],
+    "events": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            "description": "the same key and body within a day get the same answer",
+        }
+    ],
 }
 _LATER: Final = (429, 503)
 
@@ -49,16 +73,32 @@ ROUTES: Final[dict[str, Documented]] = {
         "post", "/v1/recommendations", "A list for one placement", "publishable",
         calls.RecommendationCall, calls.RecommendationAnswer, (404, *_BODY),
     ),
+    "page": Documented(
+        "post", "/v1/recommendations:batch", "The lists of one page, no item in two of them", "publishable",
+        calls.BatchCall, calls.BatchAnswer, (404, *_BODY),
+    ),
+    "following": Documented(
+        "get", "/v1/recommendations/{recommendation_id}/next", "What follows a list", "publishable",
+        None, calls.RecommendationAnswer, (*_KEYED, 404, 422, 503),
+    ),
     "events": Documented(
-        "post", "/v1/events", "What shoppers did", "publishable", calls.EventsSchema, calls.EventsAnswer, _BODY
+        "post", "/v1/events", "What shoppers did", "publishable", calls.EventsSchema, calls.EventsAnswer,
+        (409, *_BODY),
     ),
     "offers": Documented(
         "patch", "/v1/catalog/offers", "New prices and stocks", "secret",
-        calls.OffersSchema, calls.OffersAnswer, _BODY,
+        calls.OffersSchema, calls.ItemsAnswer, _BODY,
+    ),
+    "items": Documented(
+        "put", "/v1/catalog/items", "New and changed items", "secret",
+        calls.CatalogItemsSchema, calls.ItemsAnswer, _BODY,
     ),
     "decision": Documented(
         "get", "/v1/decisions/{recommendation_id}", "What was decided for one list, and why", "secret",
         None, calls.DecisionAnswer, (*_KEYED, 404, 503),
+    ),
+    "records": Documented(
+        "post", "/v1/admin/records", "Rows and log entries of an import, in MessagePack", "admin", None, None, _BODY
     ),
     "metrics": Documented("get", "/metrics", "Figures for Prometheus", "secret", None, None, _KEYED),
     "healthz": Documented("get", "/healthz", "Whether the server runs", None, None, calls.StatusAnswer, ()),
@@ -110,8 +150,10 @@ def _operation(name: str, route: Documented, schema: dict[type[msgspec.Struct], 
         operation["responses"][str(status)] = failure
     if route.body:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema[route.body]}}}
-    if "{recommendation_id}" in route.path:
-        operation["parameters"] = [
-            {"name": "recommendation_id", "in": "path", "required": True, "schema": {"type": "string"}}
-        ]
+    if name == "records":
+        operation["requestBody"] = {"required": True, "content": _PACKED}
+    operation["parameters"] = [
+        {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
+        for each in re.findall(r"\{(\w+)\}", route.path)
+    ] + _PARAMETERS.get(name, [])
     return operation

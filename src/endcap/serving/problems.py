@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from starlette.responses import Response
 
 T = TypeVar("T")
@@ -68,6 +69,25 @@ def invalid(errors: list[FieldProblem]) -> Refusal:
     first = errors[0]
     detail = f"{first.field}: expected {first.expected}, given {first.given!r}"
     return refusal(422, "invalid-request", detail + (f"; {first.remedy}" if first.remedy else ""), errors)
+
+
+def within(path: str, refused: Refusal) -> Refusal:
+    """`refused` of a part that stands at `path` of the body."""
+    problem = refused.problem
+    errors = [replace(error, field=f"{path}.{error.field}") for error in problem.errors]
+    return Refusal(replace(problem, detail=f"{path}: {problem.detail}", errors=errors))
+
+
+def decode_packed(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
+    """`body`, MessagePack, as the decoder's type. Raises: Refusal."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise refusal(422, "invalid-request", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise refusal(
+            400, "malformed-body", f"the body ({len(body)} bytes) is not MessagePack: {_why(error)}"
+        ) from None
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

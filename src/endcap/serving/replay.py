@@ -18,7 +18,7 @@ from endcap.domain.events import Event, Events
 from endcap.domain.people import Link
 from endcap.policy import Policy
 from endcap.serving.floor import batches
-from endcap.serving.ladder import answer
+from endcap.serving.lists import answer
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shelf, Shopper, State, fold
 

@@ -4,6 +4,7 @@ Bare Starlette routes with msgspec; what they are called, who may call them and 
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, TypeAlias
@@ -15,18 +16,30 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from endcap.access import NOBODYS, Key
+from endcap.access import NOBODYS, Key, OtherBody, Repeats
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
-from endcap.serving.calls import EventsCall, OffersCall, RecommendationCall, StatusAnswer
+from endcap.serving.calls import (
+    MAX_K,
+    BatchCall,
+    CatalogItemsCall,
+    EventsCall,
+    OffersCall,
+    RecommendationCall,
+    RecordsCall,
+    StatusAnswer,
+)
 from endcap.serving.desk import Desk
 from endcap.serving.gate import Bounds, Gate, check_depth, read_body
 from endcap.serving.meters import Meters
 from endcap.serving.openapi import ROUTES, Documented, document
-from endcap.serving.problems import Refusal, decode, refusal, shortened
+from endcap.serving.problems import FieldProblem, Refusal, decode, decode_packed, invalid, refusal, shortened
 
 _RECOMMENDATION: Final = msgspec.json.Decoder(RecommendationCall)
+_PAGE: Final = msgspec.json.Decoder(BatchCall)
 _EVENTS: Final = msgspec.json.Decoder(EventsCall)
 _OFFERS: Final = msgspec.json.Decoder(OffersCall)
+_ITEMS: Final = msgspec.json.Decoder(CatalogItemsCall)
+_RECORDS: Final = msgspec.msgpack.Decoder(RecordsCall)
 
 
 class Admission:
@@ -75,20 +88,25 @@ Endpoint: TypeAlias = Callable[[Call], Awaitable[Response]]
 class Doors:
     """The routes of one server. `desk` is there while the shop is open; before, calls are asked to come back."""
 
-    def __init__(self, gate: Gate, admission: Admission, meters: Meters, bounds: Bounds) -> None:
+    def __init__(self, gate: Gate, admission: Admission, meters: Meters, bounds: Bounds, repeats: Repeats) -> None:
         self.desk: Desk | None = None
         self.because = "the shop is being opened"
         self._gate = gate
         self._admission = admission
         self._meters = meters
         self._bounds = bounds
+        self._repeats = repeats
 
     def routes(self) -> list[Route]:
         """Every route that is documented, each behind the gate."""
         endpoints: dict[str, Endpoint] = {
             "recommendations": self.recommendations,
+            "page": self.page,
+            "following": self.following,
             "events": self.events,
             "offers": self.offers,
+            "items": self.items,
+            "records": self.records,
             "decision": self.decision,
             "metrics": self.metrics,
             "healthz": self.healthz,
@@ -110,13 +128,45 @@ class Doors:
         async with self._admission.turn() as waited:
             return answered(self._open_desk().recommend(decode(_RECOMMENDATION, body), waited))
 
+    async def page(self, call: Call) -> Response:
+        """The lists of one page."""
+        body = await self._json(call)
+        async with self._admission.turn() as waited:
+            page = decode(_PAGE, body)
+            self._gate.spend_requests(call.key, len(page.requests) - 1)
+            return answered(await self._open_desk().recommend_page(page, waited))
+
+    async def following(self, call: Call) -> Response:
+        """What follows a list."""
+        given = call.http.query_params.get("k")
+        if given is not None and not (re.fullmatch("[0-9]{1,3}", given, re.ASCII) and 1 <= int(given) <= MAX_K):
+            raise invalid([FieldProblem("k", shortened(given), f"int from 1 to {MAX_K}")])
+        async with self._admission.turn() as waited:
+            k = None if given is None else int(given)
+            return answered(self._open_desk().recommend_next(call.http.path_params["recommendation_id"], k, waited))
+
     async def events(self, call: Call) -> Response:
         """What shoppers did."""
+        repeat = call.http.headers.getlist("idempotency-key")
+        if len(repeat) > 1 or any(not re.fullmatch("[!-~]{1,255}", key) for key in repeat):
+            problem = FieldProblem("Idempotency-Key", None, "one header of 1 to 255 visible ASCII characters")
+            raise invalid([problem])
         body = await self._json(call)
-        async with self._admission.turn():
-            events = decode(_EVENTS, body).events
-            self._gate.spend_events(call.key, len(events))
-            return answered(await self._open_desk().take_events(events))
+
+        async def taken() -> bytes:
+            async with self._admission.turn():
+                events = decode(_EVENTS, body).events
+                self._gate.spend_events(call.key, len(events))
+                return msgspec.json.encode(await self._open_desk().take_events(events))
+
+        if not repeat:
+            return Response(await taken(), media_type="application/json")
+        try:
+            answer = await self._repeats.once((call.key.id, repeat[0]), body, taken)
+        except OtherBody:
+            detail = "this Idempotency-Key came before with another body; send a new key with a new body"
+            raise refusal(409, "other-body", detail) from None
+        return Response(answer, media_type="application/json")
 
     async def offers(self, call: Call) -> Response:
         """New prices and stocks."""
@@ -125,6 +175,23 @@ class Doors:
             offers = decode(_OFFERS, body).offers
             self._gate.spend_events(call.key, len(offers))
             return answered(await self._open_desk().take_offers(offers))
+
+    async def items(self, call: Call) -> Response:
+        """New and changed items."""
+        body = await self._json(call)
+        async with self._admission.turn():
+            items = decode(_ITEMS, body).items
+            self._gate.spend_events(call.key, len(items))
+            return answered(await self._open_desk().take_items(items))
+
+    async def records(self, call: Call) -> Response:
+        """Rows and log entries of an import."""
+        body = await read_body(call.http, self._bounds, "application/msgpack")
+        async with self._admission.turn():
+            records = decode_packed(_RECORDS, body)
+            self._gate.spend_events(call.key, len(records.entries) + len(records.keys))
+            taken = await self._open_desk().take_records(records)
+            return Response(msgspec.msgpack.encode(taken), media_type="application/msgpack")
 
     async def decision(self, call: Call) -> Response:
         """What was decided for one list, and why."""

@@ -21,7 +21,7 @@ from endcap.domain.events import Events, Kind
 from endcap.domain.requests import Request
 from endcap.errors import BackendUnavailable, InvalidPolicy, InvalidSettings, SnapshotRejected
 from endcap.policy import Policy, parse_policy
-from endcap.serving.ladder import RUNGS
+from endcap.serving.lists import RUNGS
 from endcap.serving.meters import Meters
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shelf, Shopper, State, fold

@@ -13,9 +13,9 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from endcap.access import KeyFile, Rate, Scope
+from endcap.access import KeyFile, Rate, Repeats, Scope
 from endcap.errors import EndcapError, InvalidSettings
-from endcap.serving.calls import MAX_EVENTS, MAX_REQUESTS
+from endcap.serving.calls import MAX_EVENTS, MAX_RECORDS, MAX_REQUESTS
 from endcap.serving.desk import Clocks, Desk
 from endcap.serving.floor import Floor, Options
 from endcap.serving.gate import Bounds, Front, Gate
@@ -42,7 +42,7 @@ def application(
     meters = Meters()
     admission = Admission(options.max_in_flight_requests, clocks.steady, meters)
     bounds = Bounds(options.max_body_bytes, options.body_timeout_s)
-    doors = Doors(gate(keys, options, clocks), admission, meters, bounds)
+    doors = Doors(gate(keys, options, clocks), admission, meters, bounds, Repeats(clocks.steady))
 
     async def stay_open(stack: AsyncExitStack) -> None:
         try:
@@ -91,7 +91,7 @@ def gate(keys: KeyFile | None, options: Options, clocks: Clocks) -> Gate:
     events: dict[Scope, Rate] = {
         "publishable": rate(options.publishable_events_per_s, MAX_EVENTS),
         "secret": rate(options.secret_events_per_s, MAX_EVENTS),
-        "admin": rate(options.admin_events_per_s, MAX_EVENTS),
+        "admin": rate(options.admin_events_per_s, 2 * MAX_RECORDS),
     }
     return Gate(keys, requests, events, (clocks.now, clocks.steady))
 

@@ -1,0 +1,149 @@
+"""Items as a caller gives them, under Merchant names, become catalog changes.
+
+The rules are those of feeds: what is absent stays as it was, an empty value clears one, a price without a sale's price
+ends a sale, and a price in another currency than the shop's counts as unknown. Knows no clock and no log.
+"""
+
+import html
+import re
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from endcap.domain.catalog import Change
+from endcap.domain.ids import ItemKey
+from endcap.domain.instants import millis
+from endcap.domain.money import CURRENCIES, minor_units
+from endcap.serving.calls import CatalogItemCall
+from endcap.serving.edge import Edge, WrongFields
+from endcap.serving.problems import FieldProblem, shortened
+from endcap.state import NEVER
+
+UNKNOWN: Final = -1
+_AMOUNT: Final = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_PRICE: Final = re.compile(rf"(?:([A-Za-z]{{3}})\s*)?({_AMOUNT})|({_AMOUNT})\s*([A-Za-z]{{3}})")
+_SELLING: Final = ("in_stock", "limited_availability", "preorder", "backorder")
+_MARKUP: Final = re.compile(
+    r"<script\b.*?(?:</script\s*>|$)|<style\b.*?(?:</style\s*>|$)|<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*(?:>|$)|<[!?][^<>]*(?:>|$)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LINKS: Final = ("link", "image_link")
+_FIELDS: Final = (
+    "id item_group_id brand product_type google_product_category price sale_price sale_price_effective_date "
+    "availability quantity cost_of_goods_sold"
+).split()
+_TEXTS: Final = tuple(name for name in CatalogItemCall.__struct_fields__ if name not in _FIELDS)
+
+
+class _Window(NamedTuple):
+    start: int
+    end: int
+
+
+def change(call: CatalogItemCall, edge: Edge, at: int) -> Change:
+    """What `call` says about its item at `at`; an unknown item or group gets a row. Raises: WrongFields."""
+    price, sale = _minor(call, "price", edge.currency), _minor(call, "sale_price", edge.currency)
+    if price is not None and sale is None:
+        sale = UNKNOWN
+    window = _window(call.sale_price_effective_date, edge.timezone) if sale not in {None, UNKNOWN} else _Window(0, 0)
+    path = call.product_type if call.product_type is not None else call.google_product_category
+    texts = {name: _text(call, name) for name in _TEXTS if getattr(call, name) is not None}
+    row = edge.rows.ensure(ItemKey("item", call.id))
+    group = None
+    if call.item_group_id is not None:
+        group = edge.rows.ensure(ItemKey("group", call.item_group_id)) if call.item_group_id else row
+    return Change(
+        row,
+        at,
+        group=group,
+        listed=True,
+        price=price,
+        sale_price=sale,
+        sale_start=None if sale is None else window.start,
+        sale_end=None if sale is None else window.end,
+        stock=_stock(call),
+        brand=None if call.brand is None else _plain(call.brand),
+        category=None if path is None else tuple(part for part in map(str.strip, _plain(path).split(">")) if part),
+        text=texts,
+        cost=_minor(call, "cost_of_goods_sold", edge.currency),
+    )
+
+
+def _minor(call: CatalogItemCall, field: str, currency: str) -> int | None:
+    """Minor units, UNKNOWN where the price is empty or of another currency, None where it is not given."""
+    given: str | float | None = getattr(call, field)
+    if given is None:
+        return None
+    text = str(given).strip()
+    if not text:
+        return UNKNOWN
+    if "," in text:
+        remedy = "write 1299.00, with a point and no comma"
+        raise _wrong(field, given, "a price that is not ambiguous: a comma may part thousands or decimals", remedy)
+    found = _PRICE.fullmatch(text)
+    named = ((found[1] or found[4] or currency).upper()) if found else ""
+    if named and named not in CURRENCIES:
+        raise _wrong(field, given, "a currency of ISO 4217, such as EUR", "correct the currency")
+    try:
+        minor = minor_units((found[2] or found[3]) if found else "", currency)
+    except ValueError:
+        minor = -1
+    if minor < 0:
+        remedy = f"write a number such as 12.99, or one with its currency such as 12.99 {currency}"
+        raise _wrong(field, given, "a price from 0 below 10^15 minor units", remedy)
+    return minor if named == currency else UNKNOWN
+
+
+def _stock(call: CatalogItemCall) -> int | None:
+    if call.availability is not None and call.availability.strip():
+        word = re.sub("[ -]", "_", call.availability.strip().lower())
+        if word == "out_of_stock":
+            return 0
+        if word not in _SELLING:
+            expected = f"one of {', '.join(_SELLING)}, out_of_stock"
+            raise _wrong("availability", call.availability, expected, "correct the word")
+        return UNKNOWN if call.quantity is None else call.quantity
+    return call.quantity
+
+
+def _window(text: str | None, timezone: str) -> _Window:
+    """The sale's window: open on a side that is not given."""
+    first, _, last = (text or "").partition("/")
+    return _Window(_instant(first, timezone, 0), _instant(last, timezone, NEVER))
+
+
+def _instant(text: str, timezone: str, absent: int) -> int:
+    if not text.strip():
+        return absent
+    try:
+        return max(0, millis(datetime.fromisoformat(text.strip()), timezone))
+    except (ValueError, OverflowError):
+        raise _wrong(
+            "sale_price_effective_date", text, "two ISO 8601 times parted by /",
+            "write it like 2026-11-27T00:00+01:00/2026-11-30T23:59+01:00",
+        ) from None  # fmt: skip
+
+
+def _text(call: CatalogItemCall, name: str) -> str:
+    text: str = getattr(call, name)
+    if "\0" in text:
+        raise _wrong(name, text, "text without NUL characters", "leave them out")
+    if name in _LINKS:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:", text) and not re.match("https?:", text, re.IGNORECASE):
+            raise _wrong(name, text, "a link of http or https", "correct the link")
+        return text
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    """`text` without markup.
+
+    >>> _plain("<b>Mug</b> &amp; cup<script>alert(1)</script>")
+    'Mug & cup'
+    """
+    if "&" in text:
+        text = html.unescape(html.unescape(text))
+    return " ".join(_MARKUP.sub(" ", text).split()) if "<" in text else text
+
+
+def _wrong(field: str, given: object, expected: str, remedy: str) -> WrongFields:
+    return WrongFields([FieldProblem(field, shortened(given), expected, remedy)])
