@@ -26,7 +26,6 @@ def test_no_item_stands_twice_on_a_page_and_each_list_has_its_own_id(server: Ser
     ids = [item for answer in answers for item in _ids(answer)]
     assert len(ids) == len(set(ids)) == 24
     assert len({answer["recommendation_id"] for answer in answers}) == 3
-    assert _ids(answers[0]) == server.listed(visitor_id="v3", k=8)
     alone = server.listed(placement="discovery", visitor_id="v3", k=8)
     assert set(alone) & set(_ids(answers[0]))
     decision = server.http.get(f"/v1/decisions/{answers[1]['recommendation_id']}").json()
@@ -55,7 +54,6 @@ def test_a_wrong_request_of_a_page_is_named_and_nothing_is_recorded(server: Serv
 def test_next_goes_on_where_the_list_ended_until_nothing_is_left(server: Server) -> None:
     answer = server.post("/v1/recommendations", placement="home", visitor_id="v3", k=20)
     seen = _ids(answer)
-    assert seen == server.listed(visitor_id="v3", k=60)[:20]
     pages = 1
     while answer["items"]:
         answer = server.http.get(f"/v1/recommendations/{answer['recommendation_id']}/next").json()

@@ -8,12 +8,16 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from endcap.backends.log import Entry
+from endcap.domain.ids import ItemKey
 from endcap.serving.problems import FieldProblem
 
 MAX_EVENTS = 1_000
 MAX_REQUESTS = 20
 MAX_K = 200
-MAX_RECORDS = 5_000
+MAX_RECORDS = 1_000
+RECORDS = "/v1/admin/records"
+MESSAGE_PACK = "application/msgpack"
 MAX_SESSION = 200
 MAX_ANCHORS = 100
 MAX_EXCLUDED = 10_000
@@ -270,26 +274,18 @@ class ItemsAnswer(Struct, frozen=True):
     problems: list[RowProblem]
 
 
-class RecordCall(Struct, frozen=True, array_like=True):
-    """One entry for the log, its body as MessagePack of the noun, as `backends.log.Entry` says."""
+class RecordsCall(Struct, frozen=True):
+    """The body of `POST /v1/admin/records`, in MessagePack: items and groups that need rows, and records to append.
 
-    kind: Literal["event", "change", "link"]
-    key: bytes
-    shopper: bytes
-    at: Annotated[int, Meta(ge=0, lt=2**62)]
-    body: Annotated[bytes, Meta(max_length=1_000_000)]
-    version: int = 1
+    It is how an import works beside the server that has the shop open; the two are of one release.
+    """
 
-
-class RecordsCall(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/admin/records`, MessagePack: keys that need rows, entries that name rows given before."""
-
-    keys: Annotated[list[tuple[Literal["item", "group"], Id]], Meta(max_length=MAX_RECORDS)] = []
-    entries: Annotated[list[RecordCall], Meta(max_length=MAX_RECORDS)] = []
+    rows: Annotated[list[ItemKey], Meta(max_length=MAX_RECORDS)] = []
+    entries: Annotated[list[Entry], Meta(max_length=MAX_RECORDS)] = []
 
 
 class RecordsAnswer(Struct, frozen=True):
-    """The row of each key, and the offset of each entry with whether it is new; MessagePack."""
+    """The row of each of `rows`; for each entry its offset and whether it was new. All is durable and folded."""
 
     rows: list[int]
     offsets: list[int]

@@ -13,13 +13,11 @@ import msgspec
 import structlog
 
 from endcap.backends.log import Entry, Record
-from endcap.backends.log.bodies import Noun, pack, unpack
+from endcap.backends.log.bodies import pack
 from endcap.domain.arrays import NO_ROWS
 from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
-from endcap.domain.events import Event
-from endcap.domain.ids import NOBODY, ItemKey
-from endcap.domain.people import Link
+from endcap.domain.ids import NOBODY
 from endcap.errors import BackendUnavailable
 from endcap.serving import goods, writing
 from endcap.serving.answers import explanation, recommendation
@@ -42,9 +40,9 @@ from endcap.serving.edge import SIGNALS, Posted, Understood, WrongFields
 from endcap.serving.floor import Floor, Options
 from endcap.serving.lists import Chosen, all_shown, decided, follow, understand, without
 from endcap.serving.meters import Meters
-from endcap.serving.problems import FieldProblem, Refusal, entry_problem, invalid, refusal, shortened, within
+from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
 from endcap.serving.watch import Watch, warm
-from endcap.serving.writing import Intake, Journal, Pace
+from endcap.serving.writing import Intake, Journal, Pace, check_entries
 from endcap.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -218,32 +216,14 @@ class Desk:
         return ItemsAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
 
     async def take_records(self, call: RecordsCall) -> RecordsAnswer:
-        """Give rows and append entries for a command that imports. Raises: Refusal, BackendUnavailable."""
-        entries = [Entry(*(getattr(each, name) for name in Entry._fields)) for each in call.entries]
-        nouns = [self._record(index, entry) for index, entry in enumerate(entries)]
-        rows = [self.floor.rows.ensure(ItemKey(kind, name)) for kind, name in call.keys]
-        first = self.floor.edge.unlogged(self._clocks.now())
-        appended = await self._intake.append([*first, *entries])
-        self.floor.edge.logged(first)
-        for noun in nouns:
-            if isinstance(noun, Link):
-                self.floor.people.adopt(noun)
-        return RecordsAnswer(rows, appended.offsets[len(first) :], appended.fresh[len(first) :])
-
-    def _record(self, index: int, entry: Entry) -> Noun:
-        """What `entry` says. Raises: Refusal where the body is no noun of its kind or names a row that is not given."""
-        try:
-            noun = unpack(entry.kind, entry.version, entry.body)
-        except BackendUnavailable as error:
-            raise invalid([FieldProblem(f"entries[{index}].body", None, "a noun of its kind", str(error))]) from None
-        named = [noun.row, noun.group or 0] if isinstance(noun, Change) else []
-        named += [line.row for line in noun.lines] if isinstance(noun, Event) else []
-        known = len(self.floor.rows.keys())
-        if any(not 0 <= row < known for row in named):
-            raise invalid(
-                [FieldProblem(f"entries[{index}].body", max(named), f"rows below {known}", "ask for rows first")]
-            )
-        return noun
+        """Give rows and store records, all in one. Raises: InvalidRequest, BackendUnavailable with nothing stored."""
+        now, edge = self._clocks.now(), self.floor.edge
+        given = [self.floor.rows.ensure(key) for key in call.rows]
+        check_entries(call.entries, len(self.floor.rows.keys()))
+        first = edge.unlogged(now)
+        appended = await self._intake.append([*first, *call.entries])
+        edge.logged(first)
+        return RecordsAnswer(given, appended.offsets[len(first) :], appended.fresh[len(first) :])
 
     def _fold(self, records: Sequence[Record]) -> None:
         self.floor.fold(records)

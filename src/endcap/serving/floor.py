@@ -102,6 +102,8 @@ class Floor:
         for offset, entry in records:
             if entry.kind == "change":
                 self.texts.apply(offset, unpack("change", entry.version, entry.body))
+            elif entry.kind == "link":
+                self.people.adopt(unpack("link", entry.version, entry.body))
 
     def snapshot(self, version: str) -> Snapshot:
         """The verified snapshot `version`. Raises: SnapshotRejected."""

@@ -12,7 +12,10 @@ from endcap.serving.problems import MEDIA_TYPE, Problem
 
 
 class Documented(NamedTuple):
-    """One route: who may call it (None: anybody), the body it takes (None: none), what it answers (None: text)."""
+    """One route: who may call it (None: anybody), the body it takes (None: none), what it answers (None: text).
+
+    One that is not `public` is for this release's own commands on the same machine and is left out of the document.
+    """
 
     method: str
     path: str
@@ -21,6 +24,7 @@ class Documented(NamedTuple):
     body: type[msgspec.Struct] | None
     answer: type[msgspec.Struct] | None
     failures: tuple[int, ...]
+    public: bool = True
 
 
 _MEANINGS: Final = {
@@ -37,9 +41,7 @@ _MEANINGS: Final = {
     503: "Not now: starting, without a snapshot, overloaded or out of disk; `Retry-After` says when to come back",
 }
 _SCOPES: Final = "a key of `x-scope` or a wider one: publishable, secret, admin"
-_PACKED: Final = {"application/msgpack": {"schema": {"type": "string", "format": "binary"}}}
 _OTHERS: Final = {
-    "records": _PACKED,
     "metrics": {"text/plain": {"schema": {"type": "string"}}},
     "openapi": {"application/json": {"schema": {"type": "object"}}},
 }
@@ -98,7 +100,8 @@ ROUTES: Final[dict[str, Documented]] = {
         None, calls.DecisionAnswer, (*_KEYED, 404, 503),
     ),
     "records": Documented(
-        "post", "/v1/admin/records", "Rows and log entries of an import, in MessagePack", "admin", None, None, _BODY
+        "post", calls.RECORDS, "Records of an import beside the server", "admin",
+        calls.RecordsCall, calls.RecordsAnswer, _BODY, public=False,
     ),
     "metrics": Documented("get", "/metrics", "Figures for Prometheus", "secret", None, None, _KEYED),
     "healthz": Documented("get", "/healthz", "Whether the server runs", None, None, calls.StatusAnswer, ()),
@@ -110,11 +113,12 @@ ROUTES: Final[dict[str, Documented]] = {
 
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
-    structs = [struct for route in ROUTES.values() for struct in (route.body, route.answer) if struct] + [Problem]
+    public = {name: route for name, route in ROUTES.items() if route.public}
+    structs = [struct for route in public.values() for struct in (route.body, route.answer) if struct] + [Problem]
     references, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     by_struct = dict(zip(structs, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for name, route in ROUTES.items():
+    for name, route in public.items():
         paths.setdefault(route.path, {})[route.method] = _operation(name, route, by_struct)
     return {
         "openapi": "3.1.0",
@@ -150,8 +154,6 @@ def _operation(name: str, route: Documented, schema: dict[type[msgspec.Struct], 
         operation["responses"][str(status)] = failure
     if route.body:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema[route.body]}}}
-    if name == "records":
-        operation["requestBody"] = {"required": True, "content": _PACKED}
     operation["parameters"] = [
         {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
         for each in re.findall(r"\{(\w+)\}", route.path)

@@ -78,18 +78,6 @@ def within(path: str, refused: Refusal) -> Refusal:
     return Refusal(replace(problem, detail=f"{path}: {problem.detail}", errors=errors))
 
 
-def decode_packed(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
-    """`body`, MessagePack, as the decoder's type. Raises: Refusal."""
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise refusal(422, "invalid-request", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise refusal(
-            400, "malformed-body", f"the body ({len(body)} bytes) is not MessagePack: {_why(error)}"
-        ) from None
-
-
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """`body` as the decoder's type. Raises: Refusal that says which field is wrong."""
     try:

@@ -20,6 +20,8 @@ from endcap.access import NOBODYS, Key, OtherBody, Repeats
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
 from endcap.serving.calls import (
     MAX_K,
+    MESSAGE_PACK,
+    RECORDS,
     BatchCall,
     CatalogItemsCall,
     EventsCall,
@@ -32,7 +34,7 @@ from endcap.serving.desk import Desk
 from endcap.serving.gate import Bounds, Gate, check_depth, read_body
 from endcap.serving.meters import Meters
 from endcap.serving.openapi import ROUTES, Documented, document
-from endcap.serving.problems import FieldProblem, Refusal, decode, decode_packed, invalid, refusal, shortened
+from endcap.serving.problems import FieldProblem, Refusal, decode, invalid, refusal, shortened
 
 _RECOMMENDATION: Final = msgspec.json.Decoder(RecommendationCall)
 _PAGE: Final = msgspec.json.Decoder(BatchCall)
@@ -186,12 +188,15 @@ class Doors:
 
     async def records(self, call: Call) -> Response:
         """Rows and log entries of an import."""
-        body = await read_body(call.http, self._bounds, "application/msgpack")
+        body = await read_body(call.http, self._bounds, MESSAGE_PACK)
+        try:
+            records = _RECORDS.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequest(f"the body is no call of {RECORDS}: {error}") from None
         async with self._admission.turn():
-            records = decode_packed(_RECORDS, body)
-            self._gate.spend_events(call.key, len(records.entries) + len(records.keys))
-            taken = await self._open_desk().take_records(records)
-            return Response(msgspec.msgpack.encode(taken), media_type="application/msgpack")
+            self._gate.spend_events(call.key, len(records.entries) + len(records.rows))
+            told = await self._open_desk().take_records(records)
+            return Response(msgspec.msgpack.encode(told), media_type=MESSAGE_PACK)
 
     async def decision(self, call: Call) -> Response:
         """What was decided for one list, and why."""

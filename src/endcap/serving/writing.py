@@ -14,10 +14,12 @@ import structlog
 
 from endcap.backends.kv import KV
 from endcap.backends.log import Appended, Entry, Log, Record
-from endcap.backends.log.bodies import pack, unpack
+from endcap.backends.log.bodies import Noun, pack, unpack
+from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
+from endcap.domain.events import Event
 from endcap.domain.ids import NOBODY
-from endcap.errors import BackendUnavailable, EndcapError
+from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
 from endcap.serving.meters import Meters
 
 LONGEST_BATCH: Final = 5_000
@@ -82,6 +84,31 @@ class Intake:
             if not posted.done.cancelled():
                 posted.done.set_result(Appended(appended.offsets[start:end], appended.fresh[start:end]))
             start = end
+
+
+def check_entries(entries: Sequence[Entry], rows: int) -> None:
+    """Raises: InvalidRequest where a record cannot be read, is of a kind that comes by another way, or names no row.
+
+    What stands in the log is folded at every start, so nothing may enter it that cannot be.
+    """
+    for entry in entries:
+        if entry.kind not in ("event", "change", "link"):
+            raise InvalidRequest(f"a record of kind {entry.kind!r} was sent; expected event, change or link")
+        try:
+            noun = unpack(entry.kind, entry.version, entry.body)
+        except BackendUnavailable as error:
+            raise InvalidRequest(str(error)) from None
+        named = _rows(noun)
+        if named and not 0 <= min(named) <= max(named) < rows:
+            raise InvalidRequest(f"a record names row {max(named)}, but there are {rows} rows; ask for the row first")
+
+
+def _rows(noun: Noun) -> list[int]:
+    if isinstance(noun, Event):
+        return [line.row for line in noun.lines]
+    if isinstance(noun, Change):
+        return [noun.row] if noun.group is None else [noun.row, noun.group]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
