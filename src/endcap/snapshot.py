@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from endcap.domain.arrays import Floats
+import numpy as np
+
+from endcap.domain.arrays import Floats, Rows
 from endcap.domain.ids import ItemKey
 from endcap.errors import SnapshotRejected
 from endcap.features import FeatureSet
@@ -12,6 +14,7 @@ from endcap.features.votes import Votes
 from endcap.ranking import Ranker
 from endcap.ranking.blend import Blend
 from endcap.retrieval import Source
+from endcap.retrieval.sessions import SessionNeighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,21 @@ class Snapshot:
     def without_ranker(self) -> "Snapshot":
         """The same sources in the order of their fixed blend (rung R2)."""
         return replace(self, features=FeatureSet((self._votes(),)), ranker=self.blend)
+
+    def without_sessions(self, numbers: Rows | None) -> "Snapshot":
+        """This snapshot with the sessions `numbers` (None: all) of its index masked."""
+        sources = tuple(
+            replace(
+                source,
+                index=source.index.without(
+                    np.arange(len(source.index.items), dtype=np.int32) if numbers is None else numbers
+                ),
+            )
+            if isinstance(source, SessionNeighbours)
+            else source
+            for source in self.sources
+        )
+        return replace(self, sources=sources)
 
     def _votes(self) -> Votes:
         return Votes(tuple(source.name for source in self.sources))

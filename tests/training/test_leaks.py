@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 
 from endcap.domain.instants import DAY
+from endcap.domain.people import Link
 from endcap.pipeline import rank
 from endcap.policy import Policy
 from endcap.releases import new_signing_key, write_snapshot
 from endcap.snapshot import Snapshot
-from endcap.training import Corpus, Shop, cases, train_layers
+from endcap.training import Corpus, Shop, cases, learn, train_layers
 from endcap.training.examples import Examples, collect
 from endcap.training.history import read_history
 from endcap.training.replay import next_baskets, next_items
@@ -93,7 +94,8 @@ def other_targets(corpus: Corpus) -> Corpus:
     row = corpus.interactions["row"].to_numpy().copy()
     after = corpus.interactions["time"].to_numpy() >= SPLIT
     row[after] = (row[after] + 31) % len(corpus.keys)
-    table = corpus.interactions.set_column(8, corpus.interactions.schema.field("row"), pa.array(row))
+    place = corpus.interactions.schema.get_field_index("row")
+    table = corpus.interactions.set_column(place, corpus.interactions.schema.field("row"), pa.array(row))
     return replace(corpus, interactions=table)
 
 
@@ -114,6 +116,47 @@ def test_other_target_baskets_change_neither_what_is_learned_nor_any_list(
 
 def test_a_planted_leak_changes_lists(corpus: Corpus, snapshot: Snapshot, policy: Policy) -> None:
     assert lists(corpus, snapshot, policy, Leaking) != lists(other_targets(corpus), snapshot, policy, Leaking)
+
+
+def linked(corpus: Corpus, since: int) -> Corpus:
+    """`corpus` in which from `since` on every second shopper turns out to be the one before."""
+    known = sorted(set(corpus.interactions["shopper"].to_pylist()))
+    pairs = zip(known[::2], known[1::2], strict=False)
+    links = tuple(
+        Link(b"d%015d" % number, 0, visitor, user, since + number * 1_000)
+        for number, (user, visitor) in enumerate(pairs)
+    )
+    return replace(corpus, links=links)
+
+
+def replayed(corpus: Corpus, snapshot: Snapshot, policy: Policy, people_at: int) -> Examples:
+    history = corpus.history(people_at=people_at)
+    return collect(next_items(history, Shop(corpus, history), WINDOW, None), snapshot, policy, 1_000)
+
+
+def test_links_from_a_window_s_begin_on_change_no_example_of_it(
+    corpus: Corpus, snapshot: Snapshot, policy: Policy
+) -> None:
+    alone = before(replayed(corpus, snapshot, policy, WINDOW), INSTANT)
+    assert before(replayed(linked(corpus, WINDOW), snapshot, policy, WINDOW), INSTANT) == alone
+    assert before(replayed(linked(corpus, WINDOW - DAY), snapshot, policy, WINDOW), INSTANT) != alone
+    assert before(replayed(linked(corpus, WINDOW), snapshot, policy, 2**62), INSTANT) != alone
+
+
+def test_links_after_the_split_change_neither_what_is_learned_nor_any_case(corpus: Corpus, tmp_path: Path) -> None:
+    key, found = new_signing_key(), []
+    for name, each in (("no", corpus), ("later", linked(corpus, SPLIT)), ("known", linked(corpus, START))):
+        hybrid = train_layers(each, SPLIT, "time-split", lambda _: None).layers[-1].snapshot
+        version = write_snapshot(hybrid, tmp_path / name, key).version
+        found.append((version, [(case.id, case.request.seed) for case in cases(each, SPLIT, "time-split")]))
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_replay_of_several_windows_knows_the_people_of_each_window(corpus: Corpus, tmp_path: Path) -> None:
+    """Links within the last window teach the sources, which are fitted after it, but no example."""
+    found = [learn(each, None, "next-basket", lambda _: None) for each in (corpus, linked(corpus, START + 39 * DAY))]
+    assert found[0].examples.features.tobytes() == found[1].examples.features.tobytes()
+    assert len(found[0].sessions.keys) > len(found[1].sessions.keys)
 
 
 def test_two_keys_learn_the_same_bytes(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
+from endcap.backends.log import Log
 from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
+from endcap.domain.people import Link
 from endcap.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -43,19 +45,27 @@ def corpus(shop: Shop) -> "Corpus":
             keys += [noun.key for _, noun in nouns if isinstance(noun, Assignment) and noun.row >= len(keys)]
             changes += [Recorded(at, noun) for at, noun in nouns if isinstance(noun, Change)]
             lines.append(lake_lines([record for record in tail if record.offset > in_lake]))
-    return Corpus(pa.concat_tables(lines).unify_dictionaries(), tuple(changes), tuple(keys), end, fit_lexical)
+        links = _links(log, end)
+    interactions = pa.concat_tables(lines).unify_dictionaries()
+    return Corpus(interactions, tuple(changes), tuple(keys), end, fit_lexical, links)
+
+
+def _links(log: Log, end: int) -> tuple[Link, ...]:
+    records = [record for record in log.of_kind("events", "link") if record.offset <= end]
+    return tuple(unpack("link", entry.version, entry.body) for _, entry in records)
 
 
 def train(shop: Shop, report: Report) -> str:
     """Learn from all history; the version that is current now. Raises: GateRefused where there is too little."""
-    from endcap.releases import write_snapshot
-    from endcap.training import train as learn
+    from endcap.releases import sealed, write_snapshot
+    from endcap.training import learn
 
     report("reading history")
-    snapshot = learn(corpus(shop), None, report)
+    learned = learn(corpus(shop), None, None, report)
+    whose = sealed(learned.sessions, shop.secret())
     registry = shop.registry()
     with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=shop.folder) as staging:
-        written = write_snapshot(snapshot, Path(staging) / "files", shop.read_key(SIGNING_KEY))
+        written = write_snapshot(learned.snapshot, Path(staging) / "files", shop.read_key(SIGNING_KEY), whose)
         registry.publish("snapshot", written.version, Path(staging) / "files")
     registry.label("snapshot", CURRENT, written.version)
     return written.version

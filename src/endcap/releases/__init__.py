@@ -1,6 +1,16 @@
-"""Snapshots as files: signed, verified before anything is parsed, opened without copying."""
+"""Snapshots as files: signed, verified before anything is parsed, opened without copying; whose sessions, sealed."""
 
 from endcap.releases.files import read_snapshot, write_snapshot
 from endcap.releases.keys import new_signing_key, public_key_of
+from endcap.releases.seal import SEALED, Gone, hidden_sessions, sealed
 
-__all__ = ["new_signing_key", "public_key_of", "read_snapshot", "write_snapshot"]
+__all__ = [
+    "SEALED",
+    "Gone",
+    "hidden_sessions",
+    "new_signing_key",
+    "public_key_of",
+    "read_snapshot",
+    "sealed",
+    "write_snapshot",
+]

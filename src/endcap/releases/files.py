@@ -26,6 +26,7 @@ from endcap.features.votes import Votes
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import Trees
 from endcap.releases.keys import signed, verify
+from endcap.releases.seal import SEALED
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
@@ -47,13 +48,21 @@ PARTS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def write_snapshot(snapshot: Snapshot, directory: Path, signing_key: bytes) -> Snapshot:
-    """Write `snapshot` into the new `directory`; the one given back has its version, a digest of what was learned."""
+def write_snapshot(snapshot: Snapshot, directory: Path, signing_key: bytes, sealed: bytes = b"") -> Snapshot:
+    """Write `snapshot` into the new `directory`; the one given back has its version, a digest of what was learned.
+
+    `sealed` says whose sessions it holds (`releases.seal`); it is signed too, and no part of what was learned.
+    """
     directory.mkdir(parents=True)
     tree = _dismantled(replace(snapshot, version=""), directory, {})
     files = {path.name: _fingerprint(path) for path in sorted(directory.glob("*.npy"))}
     version = hashlib.sha256(json.dumps([tree, files], sort_keys=True).encode()).hexdigest()[:16]
-    manifest = json.dumps({"format": FORMAT, "version": version, "files": files, "snapshot": tree}, indent=1).encode()
+    beside = {}
+    if sealed:
+        (directory / SEALED).write_bytes(sealed)
+        beside = {SEALED: _fingerprint(directory / SEALED)}
+    listed = {"format": FORMAT, "version": version, "files": files, "beside": beside, "snapshot": tree}
+    manifest = json.dumps(listed, indent=1).encode()
     (directory / MANIFEST).write_bytes(manifest)
     (directory / SIGNATURE).write_bytes(signed(signing_key, manifest))
     return replace(snapshot, version=version)
@@ -66,7 +75,7 @@ def read_snapshot(directory: Path, public_key: bytes, keys: Sequence[ItemKey]) -
     """
     manifest = _manifest(directory, public_key)
     try:
-        for name, fingerprint in manifest["files"].items():
+        for name, fingerprint in {**manifest["files"], **manifest.get("beside", {})}.items():
             _check_file(directory / name, fingerprint)
         version, snapshot = manifest["version"], _rebuilt(manifest["snapshot"], directory)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

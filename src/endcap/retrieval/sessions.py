@@ -1,10 +1,11 @@
 """Session neighbours: sessions like this one, and what else was in them (VMIS-kNN family)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from endcap.domain.arrays import Floats
+from endcap.domain.arrays import Floats, Rows
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.retrieval.tables import Table, best
@@ -22,6 +23,27 @@ class SessionIndex:
     items: Table
     sessions: Table
     idf: Floats
+
+    def without(self, numbers: Rows) -> "SessionIndex":
+        """This index with the sessions `numbers` int32 never found; what they taught of frequencies stays."""
+        held = self.sessions
+        kept = ~np.isin(held.rows, numbers)
+        starts = np.r_[0, np.cumsum(kept)][held.starts].astype(np.int64)
+        columns = starts, held.rows[kept], held.weights[kept]
+        for column in columns:
+            column.flags.writeable = False
+        return SessionIndex(self.items, Table(*columns), self.idf)
+
+
+class SessionPeople(NamedTuple):
+    """Whose each session of an index is: `shopper` int32 [sessions] indexes `keys`; read at log offset `offset`.
+
+    No part of an index or a snapshot: it is sealed beside them, for erasures alone.
+    """
+
+    offset: int
+    keys: tuple[bytes, ...]
+    shopper: Rows
 
 
 @dataclass(frozen=True, slots=True)

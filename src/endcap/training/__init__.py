@@ -1,7 +1,20 @@
 """From the lake to a snapshot: history, fitted sources, replayed examples, a fitted ranker."""
 
 from endcap.training.corpus import Corpus, Shop
-from endcap.training.fit import Layer, Layers, LeftOut, cases, train, train_layers
+from endcap.training.fit import Layer, Layers, Learned, LeftOut, cases, learn, train, train_layers
 from endcap.training.replay import Case, Protocol
 
-__all__ = ["Case", "Corpus", "Layer", "Layers", "LeftOut", "Protocol", "Shop", "cases", "train", "train_layers"]
+__all__ = [
+    "Case",
+    "Corpus",
+    "Layer",
+    "Layers",
+    "Learned",
+    "LeftOut",
+    "Protocol",
+    "Shop",
+    "cases",
+    "learn",
+    "train",
+    "train_layers",
+]

@@ -11,8 +11,9 @@ from endcap.backends.db import Recorded
 from endcap.backends.encoder import Encoder
 from endcap.domain.arrays import Rows
 from endcap.domain.ids import ItemKey
+from endcap.domain.people import Link
 from endcap.state import Shelf
-from endcap.training.history import History
+from endcap.training.history import History, read_history
 
 _UNSAID: Final = ("link", "image_link", "mobile_link", "canonical_link", "additional_image_link")
 _LONGEST: Final = 400
@@ -22,7 +23,8 @@ _LONGEST: Final = 400
 class Corpus:
     """All that training reads: lines (schema INTERACTIONS), catalog changes in log order, one key a row.
 
-    `offset` is the log offset it was read at; `fit_encoder` fits a text encoder on the shop's own texts.
+    `offset` is the log offset it was read at; `fit_encoder` fits a text encoder on the shop's own texts; `links` say
+    which visitors turned out to be which users.
     """
 
     interactions: pa.Table
@@ -30,6 +32,16 @@ class Corpus:
     keys: tuple[ItemKey, ...]
     offset: int
     fit_encoder: Callable[[Sequence[str]], Encoder]
+    links: tuple[Link, ...] = ()
+
+    def history(self, until: int | None = None, people_at: int | None = None, groups_at: int | None = None) -> History:
+        """The lines before `until` (None: all), with the people and the groups that were known at those times.
+
+        A link counts from its own time on: before, a visitor's lines are that visitor's.
+        """
+        linked = [link for link in self.links if link.user and (people_at is None or link.at < people_at)]
+        users = {link.shopper: link.user for link in linked}
+        return read_history(self.interactions, self.groups(groups_at), until, users)
 
     def groups(self, before: int | None = None) -> Rows:
         """int32 [rows]: the group that every row had `before` (None: has last), its own where it has none."""

@@ -12,10 +12,11 @@ from endcap.features import FeatureSet
 from endcap.features.votes import Votes
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.ranking.blend import Blend
+from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.examples import Examples, collect
-from endcap.training.history import History, read_history
+from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
 from endcap.training.replay import Case, Protocol, next_baskets, next_items
@@ -57,10 +58,11 @@ class Window(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """The snapshot, and the examples that its ranker was fitted on."""
+    """The snapshot, the examples that its ranker was fitted on, and whose sessions its index holds."""
 
     snapshot: Snapshot
     examples: Examples
+    sessions: SessionPeople
 
 
 def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
@@ -70,7 +72,7 @@ def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
 
 def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report) -> Learned:
     """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on all."""
-    history = read_history(corpus.interactions, corpus.groups(until), until)
+    history = corpus.history(until, people_at=until, groups_at=until)
     if not (history.weight > 0).any():
         raise GateRefused("there is no view, click, cart or purchase to learn from; import events first")
     end = until if until is not None else int(history.time.max()) + 1
@@ -82,14 +84,18 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     if chosen == "time-split":
         begins = begins[-1:]
     length = end - begins[-1]
-    replayed = [_replayed(history, shop, Window(begin, begin + length), profile, chosen, report) for begin in begins]
+    replayed = []
+    for begin in begins:
+        known = corpus.history(until, people_at=begin, groups_at=until) if corpus.links else history
+        replayed.append(_replayed(known, shop, Window(begin, begin + length), profile, chosen, report))
     shop.advance(end)
     report("fitting the sources on everything")
     fitted = fit_sources(history, shop, end, profile)
     snapshot = _snapshot(shop, fitted, end)
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
-    return Learned(_ranked(snapshot, examples, profile), examples)
+    sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
+    return Learned(_ranked(snapshot, examples, profile), examples, sessions)
 
 
 def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
@@ -99,7 +105,7 @@ def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
     days = (window.end - window.begin) / DAY
     report(f"replaying {days:.0f} days from {iso(window.begin)[:10]}")
     shop.advance(window.begin)
-    before = read_history(shop.corpus.interactions, shop.corpus.groups(window.begin), window.begin)
+    before = shop.corpus.history(window.begin, people_at=window.begin, groups_at=window.begin)
     fitted = fit_sources(before, shop, window.begin, profile)
     replayed = (
         next_baskets(history, shop, window.begin, window.end)
@@ -166,7 +172,7 @@ def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapsho
 
 def train_layers(corpus: Corpus, split: int, protocol: Protocol, report: Report) -> Layers:
     """The layers of the ladder, all fitted on what lies before `split` alone."""
-    snapshot, examples = learn(corpus, split, protocol, report)
+    snapshot, examples, _ = learn(corpus, split, protocol, report)
     layers, left_out = [], []
     names: tuple[str, ...] = ()
     for layer, added in LAYERS.items():
@@ -194,7 +200,7 @@ def _layer(snapshot: Snapshot, examples: Examples, names: tuple[str, ...]) -> Sn
 
 def cases(corpus: Corpus, split: int, protocol: Protocol) -> Iterator[Case]:
     """The test cases of `protocol`; their order depends on what lies before the split, not on any key."""
-    history = read_history(corpus.interactions, corpus.groups(split))
+    history = corpus.history(people_at=split, groups_at=split)
     shop = Shop(corpus, history)
     if protocol == "next-basket":
         return next_baskets(history, shop, split)

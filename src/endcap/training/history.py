@@ -5,8 +5,10 @@ a shop without a person learns what it would have learned had that person never 
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +23,7 @@ WEIGHTS: Final = np.zeros(16, np.float32)
 WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHASE]] = 1, 1, 1, 1, 1, 1
 """What a line counts for popularity and neighbours; impressions, removals and refunds count nothing."""
 
+_NO_LINKS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _CONTENT: Final = ("time", "kind", "row", "quantity", "price", "region")
 
 
@@ -67,8 +70,13 @@ class History:
         return WEIGHTS[self.kind]
 
 
-def read_history(interactions: pa.Table, group: Rows, before: int | None = None) -> History:
-    """The lines of `interactions` (INTERACTIONS) before `before` that no bot left; `group` int32 [rows] maps rows."""
+def read_history(
+    interactions: pa.Table, group: Rows, before: int | None = None, users: Mapping[bytes, bytes] = _NO_LINKS
+) -> History:
+    """The lines of `interactions` (INTERACTIONS) before `before` that no bot left; `group` int32 [rows] maps rows.
+
+    `users` maps the keys of visitors to those of the users who they are.
+    """
     table = interactions.filter(pa.compute.invert(interactions["bot"]))
     if before is not None:
         table = table.filter(pa.compute.less(table["time"], before))
@@ -76,12 +84,19 @@ def read_history(interactions: pa.Table, group: Rows, before: int | None = None)
     regions, region = _coded(table["region"])
     columns = {name: _column(table, name) for name in (*_CONTENT[:-1], "basket", "session", "offset", "guest")}
     columns["region"] = region
-    columns["shopper"] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    keys, person = _people(encoded.dictionary.to_pylist(), users)
+    columns["shopper"] = person[encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
     order = np.lexsort(tuple(columns[name] for name in reversed(("shopper", *_CONTENT))))
     columns = {name: column[order] for name, column in columns.items()}
-    keys = encoded.dictionary.to_pylist()
     starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
     return _ordered(columns, starts, keys, group, regions)
+
+
+def _people(keys: list[bytes], users: Mapping[bytes, bytes]) -> tuple[list[bytes], Rows]:
+    """The distinct people behind `keys`, and int32 [keys] which of them each is."""
+    numbers: dict[bytes, int] = {}
+    person = [numbers.setdefault(users.get(key, key), len(numbers)) for key in keys]
+    return list(numbers), np.array(person, np.int32)
 
 
 def _ordered(

@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from endcap.domain.arrays import Ints
+from endcap.domain.arrays import Ints, Rows
 from endcap.retrieval.sessions import SessionIndex
 from endcap.retrieval.tables import Table
 from endcap.training.history import History
 
 
-def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -> SessionIndex:
-    """Sessions of 2 to `longest` distinct groups, oldest first; `most_per_row` latest sessions a row."""
+def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -> tuple[SessionIndex, Rows]:
+    """Sessions of 2 to `longest` distinct groups, oldest first; `most_per_row` latest sessions a row.
+
+    The second is int32 [sessions]: the shopper of each in `history`.
+    """
     counted = history.weight > 0
     pairs = np.unique(history.session[counted].astype(np.int64) * rows + history.group[counted])
     held_by, held = pairs // max(rows, 1), pairs % max(rows, 1)
@@ -18,7 +21,10 @@ def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -
     np.maximum.at(ends, history.session[counted], history.time[counted])
     usable = np.flatnonzero((size >= 2) & (size <= longest))
     number = np.full(len(size), -1, np.int64)
-    number[usable[np.argsort(ends[usable], kind="stable")]] = np.arange(len(usable))
+    oldest_first = usable[np.argsort(ends[usable], kind="stable")]
+    number[oldest_first] = np.arange(len(usable))
+    shopper = np.zeros(len(size), np.int32)
+    shopper[history.session[counted]] = history.shopper[counted]
     session = number[held_by]
     session, row = session[session >= 0], held[session >= 0]
     order = np.lexsort((row, session))
@@ -29,7 +35,7 @@ def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -
     kept = place < most_per_row
     sessions = _lists(row[kept], session[kept], rows)
     idf = np.log((len(usable) + 1) / (np.bincount(row, minlength=rows) + 1)) + 0.1
-    return SessionIndex(items, sessions, idf.astype(np.float32))
+    return SessionIndex(items, sessions, idf.astype(np.float32)), shopper[oldest_first]
 
 
 def _lists(keys: Ints, values: Ints, length: int) -> Table:

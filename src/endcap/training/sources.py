@@ -44,11 +44,15 @@ LAYERS: Final = {
 
 
 class Fitted(NamedTuple):
-    """Sources and feature families of one instant, and the vectors that tell how alike items are."""
+    """Sources and feature families of one instant, and the vectors that tell how alike items are.
+
+    `session_shoppers` int32 [sessions] says whose each session of the index is; it is no part of what is learned.
+    """
 
     sources: tuple[Source, ...]
     features: FeatureSet
     alike: Floats
+    session_shoppers: Rows
 
 
 def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
@@ -63,6 +67,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
     rare = everything[(facts.total < RARE) & shop.shelf.available[:rows]]
     vectors = {"factors": factors, "vectors": embeddings, "content": content}
+    index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
     sources: list[Source] = [
         *_popularity(history, shop, facts, at, profile),
         Personal("personal", profile.personal_basket_decay, profile.personal_half_life),
@@ -71,7 +76,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         *(_near(name, space, everything, profile) for name, space in vectors.items()),
         _near("content_rare", content, rare, profile),
         SessionNeighbours(
-            "sessions", fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session),
+            "sessions", index,
             short, profile.session_neighbours, 0.5, 0.5,
         ),
     ]  # fmt: skip
@@ -85,7 +90,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.shape == "sessions"),
     ]
-    return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings)
+    return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings, shoppers)
 
 
 def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, profile: Profile) -> list[Source]:
