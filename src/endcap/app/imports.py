@@ -1,24 +1,45 @@
 """Files into a shop."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from endcap import ingest
 from endcap.app.shop import Shop, now_ms
+from endcap.backends.log import Log
+from endcap.errors import BackendUnavailable
 
 
 @contextmanager
 def importing(shop: Shop) -> Iterator[ingest.Ports]:
-    """What an import works on; at the end texts and state are made durable."""
+    """What an import works on; at the end texts and state are made durable.
+
+    Where a server has the shop open, all goes through it, and it does that itself. Raises: BackendUnavailable where
+    another command writes.
+    """
+    try:
+        log = shop.log()
+    except BackendUnavailable:
+        from endcap.app.remote import connected, serving_ports
+
+        connection = connected(shop)
+        if connection is None:
+            raise
+        with serving_ports(shop, connection) as ports:
+            yield ports
+        return
+    with closing(log), writing_ports(shop, log) as ports:
+        yield ports
+
+
+@contextmanager
+def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
+    """The shop's own files, to be written."""
     from endcap.ingest.fold import open_shelf
     from endcap.ingest.texts import open_texts
 
-    with ExitStack() as stack:
-        log = stack.enter_context(closing(shop.log()))
-        catalog = stack.enter_context(closing(shop.catalog()))
-        kv = stack.enter_context(closing(shop.kv()))
+    with closing(shop.catalog()) as catalog, closing(shop.kv()) as kv:
         terms = shop.settings.shop
         yield ingest.Ports(
             log=log,
@@ -70,7 +91,7 @@ def import_catalog(
         meaning = read_mapping(mapping, CatalogMapping)
         name, table = "", open_any(Source(file, options.encoding), meaning.separator)
     with importing(shop) as ports:
-        return read(ports, table, meaning, now_ms(), report, terms)._replace(format=name)
+        return read(ports, table, meaning, now_ms(), report, terms)._replace(format=name, through=ports.through)
 
 
 def import_events(
@@ -91,4 +112,4 @@ def import_events(
         meaning = read_mapping(mapping, EventsMapping)
         name, table = "", open_any(Source(file, encoding), meaning.separator)
     with importing(shop) as ports:
-        return read(ports, table, meaning, now_ms(), report)._replace(format=name)
+        return read(ports, table, meaning, now_ms(), report)._replace(format=name, through=ports.through)

@@ -54,6 +54,8 @@ def import_summary(noun: str, summary: Summary) -> str:
     lines = [f"{summary.rows:,} rows read: {known}, {apart}; {summary.new_items:,} new items."]
     if summary.format:
         lines.insert(0, f"The file is read as {summary.format}.")
+    if summary.through:
+        lines.append(f"All of it went through the server at {summary.through}, whose lists know it already.")
     if summary.repeated:
         lines.append(f"{summary.repeated:,} rows have an id that comes again: the last row of an id counts.")
     if summary.delisted:

@@ -4,7 +4,7 @@ Here stand the parts of a shop that an import works on and what it reports. `fol
 importers read files with polars and are loaded by commands alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -13,6 +13,8 @@ from endcap.backends.db import Catalog
 from endcap.backends.kv import KV
 from endcap.backends.log import Log
 from endcap.backends.tables import Tables
+from endcap.domain.ids import ItemKey
+from endcap.ingest.rows import Directory
 from endcap.state import Shelf
 
 Report: TypeAlias = Callable[[int, int | None], None]
@@ -21,7 +23,11 @@ Report: TypeAlias = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One shop, as an import sees it: `shelf` is `fold.open_shelf(kv)`, `quarantine` the folder for misfit rows."""
+    """One shop, as an import sees it: `shelf` is `fold.open_shelf(kv)`, `quarantine` the folder for misfit rows.
+
+    `projects` says whether this process keeps catalog, lake and state up to the log; where a server does, it may not.
+    `through` is that server's address. `rows` makes the directory that gives new rows out of the keys that have one.
+    """
 
     log: Log
     kv: KV
@@ -32,6 +38,13 @@ class Ports:
     quarantine: Path
     currency: str
     timezone: str
+    projects: bool = True
+    rows: Callable[[Iterable[ItemKey]], Directory] = Directory
+    through: str = ""
+
+    def directory(self) -> Directory:
+        """All rows assigned so far; what it plans may be used."""
+        return self.rows(self.catalog.keys())
 
 
 class Summary(NamedTuple):
@@ -39,7 +52,8 @@ class Summary(NamedTuple):
 
     `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
     `repeated` rows gave way to a later one of the same item. Beside the rows: `delisted` items were not in the file;
-    `unconverted` prices are in a currency that no rate was given for; `format` is what the file was recognised as.
+    `unconverted` prices are in a currency that no rate was given for; `format` is what the file was recognised as;
+    `through` is the address of the server that took them in, empty where none runs.
     """
 
     rows: int = 0
@@ -53,3 +67,4 @@ class Summary(NamedTuple):
     delisted: int = 0
     unconverted: int = 0
     format: str = ""
+    through: str = ""

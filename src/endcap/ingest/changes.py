@@ -18,7 +18,7 @@ from endcap.domain.arrays import Bools, Ints, Rows
 from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.ingest import Ports
-from endcap.ingest.rows import Directory, assignment_entry
+from endcap.ingest.rows import assignment_entry
 
 PARTED: Final = "\x1f"
 """Stands between the parts of a category's path, in the columns here."""
@@ -36,7 +36,7 @@ class Writer:
 
     def __init__(self, shop: Ports, now: int) -> None:
         self.shop, self.now = shop, now
-        self.directory = Directory(shop.catalog.keys())
+        self.directory = shop.directory()
         self.fresh = self.known = self.new_items = 0
         self._waiting: list[Entry] = []
 

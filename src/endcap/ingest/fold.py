@@ -67,7 +67,12 @@ class Batch(NamedTuple):
 
 
 def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
-    """Bring catalog, lake, shoppers and shelf to the end of the log and return it; `report` gets offsets on the way."""
+    """Bring catalog, lake, shoppers and shelf to the end of the log and return it; `report` gets offsets on the way.
+
+    Where a server projects, its answers have waited for it, and nothing is left to do.
+    """
+    if not shop.projects:
+        return shop.log.end("events")
     done = min(shop.log.committed(CATALOG), shop.log.committed(LAKE), shop.shelf.offset)
     while records := shop.log.read("events", done, RANGE):
         take_in(shop, Batch.of(records))
@@ -79,6 +84,8 @@ def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
 
 def take_in(shop: Ports, batch: Batch) -> None:
     """Bring catalog, lake, shoppers and shelf to the end of `batch`, which follows what they all hold already."""
+    if not shop.projects:
+        return
     _fold_catalog(shop.log, shop.catalog, batch)
     _fold_lake(shop.log, shop.tables, batch)
     _fold_state(shop.kv, shop.shelf, batch)

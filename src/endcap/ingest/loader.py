@@ -26,7 +26,7 @@ from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.ingest import Ports
 from endcap.ingest.fold import RANGE, Batch, take_in
-from endcap.ingest.rows import Directory, assignment_entry
+from endcap.ingest.rows import assignment_entry
 
 NUMBER: Final = "\0number"
 """The column that numbers the lines of an event from 0; the lines of one event stand together."""
@@ -52,7 +52,7 @@ class Loader(AbstractContextManager["Loader"]):
 
     def __init__(self, shop: Ports, now: int) -> None:
         self._shop, self._now = shop, now
-        self._directory = Directory(shop.catalog.keys())
+        self._directory = shop.directory()
         self.seen = Occurrences()
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
