@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
@@ -24,6 +25,7 @@ class Server:
     shop: Path
     process: "subprocess.Popen[str]"
     http: httpx2.Client
+    log: IO[str]
 
     def post(self, path: str, **body: object) -> Any:
         """The answer's JSON; the call must succeed."""
@@ -50,7 +52,9 @@ class Server:
     def stop(self) -> str:
         """End it as Ctrl-C does; what it wrote to stderr."""
         self.process.send_signal(signal.SIGINT)
-        _, log = self.process.communicate(timeout=30)
+        self.process.wait(timeout=30)
+        self.log.seek(0)
+        log = self.log.read()
         assert self.process.returncode == 0, log
         return log
 
@@ -64,7 +68,8 @@ def serving(shop: Path, **settings: object) -> Iterator[Server]:
     token = app.create_key(app.open_shop(shop, {}), "admin", "tests").token
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     with (
-        subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        tempfile.TemporaryFile("w+") as log,  # not a pipe, which a server that logs much would fill and wait for
+        subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE, stderr=log) as process,
         httpx2.Client(base_url=_address(process), timeout=30, headers={"Authorization": f"Bearer {token}"}) as http,
     ):
         try:
@@ -73,7 +78,7 @@ def serving(shop: Path, **settings: object) -> Iterator[Server]:
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.05)
-            yield Server(shop, process, http)
+            yield Server(shop, process, http, log)
         finally:
             process.kill()
 

@@ -111,7 +111,7 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
     from endcap.access import KeyFile, mint
     from endcap.app.keys import announced
     from endcap.serving import Clocks, Hooks, Options, application
-    from endcap.serving.web import listening, log_to_stderr
+    from endcap.serving.web import bounded_heads, listening, log_to_stderr
 
     serving = shop.settings.serving
     keyed = serving.keys == "required"
@@ -139,7 +139,8 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
         ready(address)
 
     asgi = application(lambda: open_floor(shop), keys, options, clocks, Hooks(opened, failed))
-    config = uvicorn.Config(asgi, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None)
+    protocol = bounded_heads(serving.body_timeout_s)
+    config = uvicorn.Config(asgi, loop="uvloop", http=protocol, ws="none", lifespan="on", log_config=None)
     config.access_log = config.server_header = False
     config.timeout_graceful_shutdown = serving.drain_s
     server = uvicorn.Server(config)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from endcap.access import KeyFile, Rate, Repeats, Scope
 from endcap.errors import EndcapError, InvalidSettings
@@ -22,6 +23,8 @@ from endcap.serving.gate import Bounds, Front, Gate
 from endcap.serving.meters import Meters
 from endcap.serving.routes import Admission, Doors, on_bug, on_http
 
+MOST_HEAD_BYTES: Final = 65_536
+"""Bytes of a request's line and headers."""
 _USES_S: Final = 60
 
 
@@ -117,6 +120,62 @@ async def keeping_uses(keys: KeyFile | None) -> AsyncIterator[None]:
     finally:
         running.cancel()
         await save()
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """Uvicorn's protocol, but the head of a request may have `MOST_HEAD_BYTES` and take `head_s` seconds.
+
+    `_head` counts the bytes of a head that is not complete, None between a head and the next.
+    """
+
+    head_s = 10.0
+
+    _head: int | None = 0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(self.head_s, self._end, 408)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._wait_no_more()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+        if self._late is None:
+            self._late = self.loop.call_later(self.head_s, self._end, 408)
+
+    def on_headers_complete(self) -> None:
+        self._wait_no_more()
+        self._head = None
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES:
+            raise ValueError("the head is too large")
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MOST_HEAD_BYTES:
+                self._end(431)
+
+    def _wait_no_more(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end(self, status: int) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %d \r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+            self.transport.close()
+
+
+def bounded_heads(head_s: float) -> type[BoundedHeads]:
+    """The protocol with this bound."""
+    return type("Bounded", (BoundedHeads,), {"head_s": head_s})
 
 
 def log_to_stderr() -> None:
