@@ -28,7 +28,8 @@ _START_S: Final = 120.0
 _LOAD_S: Final = 60.0
 _KILLED_WHILE_STARTING: Final = 0.15
 _PACE: Final = {
-    "CHECKPOINT_S": "1", "DECISION_FLUSH_MS": "100", "DEADLINE_MS": "10000", "MAX_IN_FLIGHT_REQUESTS": "1000"
+    "CHECKPOINT_S": "1", "DECISION_FLUSH_MS": "100", "DEADLINE_MS": "10000", "MAX_IN_FLIGHT_REQUESTS": "1000",
+    "ACCESS_LOG": "none",
 }  # fmt: skip
 """Checkpoints within the cycle; nothing is refused or answered late because the machine is busy."""
 
@@ -170,10 +171,11 @@ class Lane:
         caller.close()
 
     def _send_the_rest(self, script: Script, server: Running) -> None:
-        """Offers and, where the shop can, calls for lists."""
+        """Offers and items, logins and logouts and, where the shop can, calls for lists."""
         caller, alive = server.caller(), True
         while alive:
             alive = self.ledger.send_offer(script.offer(), caller)
+            alive = alive and self.ledger.send_signal(script.signal(), caller)
             if alive and self._asks:
                 alive = self.ledger.ask(script.wish(), caller)
             time.sleep(0.01)

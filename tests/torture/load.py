@@ -46,9 +46,11 @@ class Batch:
 
 
 class Offer(NamedTuple):
-    """A price that no other offer has, in minor units."""
+    """A call that sets a price that no other call sets, in minor units."""
 
     price: int
+    method: str
+    path: str
     body: bytes
 
 
@@ -68,13 +70,23 @@ class Script:
         return Batch(names, ids, json.dumps({"events": events}).encode())
 
     def offer(self) -> Offer:
-        """A new price, and sometimes a stock, of one item."""
+        """A new price, and sometimes a stock, of one item; or an item, sometimes a new one in a group."""
         self._offers += 1
         price = FIRST_PRICE + self._offers
-        offer: dict[str, object] = {"id": f"SKU-{self._random.randrange(KNOWN_ITEMS)}", "price": f"{price / 100:.2f}"}
+        told: dict[str, object] = {"id": f"SKU-{self._random.randrange(KNOWN_ITEMS)}", "price": f"{price / 100:.2f}"}
         if self._random.random() < 0.3:
-            offer |= {"stock": self._random.choice((0, 1, 7))}
-        return Offer(price, json.dumps({"offers": [offer]}).encode())
+            item = told | {"id": f"ITEM {price}", "title": "Lamp", "item_group_id": f"GROUP {price % 5}"}
+            return Offer(price, "PUT", "/v1/catalog/items", json.dumps({"items": [item]}).encode())
+        if self._random.random() < 0.3:
+            told |= {"stock": self._random.choice((0, 1, 7))}
+        return Offer(price, "PATCH", "/v1/catalog/offers", json.dumps({"offers": [told]}).encode())
+
+    def signal(self) -> bytes:
+        """Somebody logs in or out at a device; nothing but that."""
+        name = self._random.choice(("login", "logout"))
+        person = {"visitor_id": f"v{self._random.randrange(60)}"}
+        person |= {"user_id": f"u{self._random.randrange(20)}"} if name == "login" else {}
+        return json.dumps({"events": [{"name": name, "time": self._time(), **person}]}).encode()
 
     def wish(self) -> bytes:
         """A call for a list."""
@@ -171,10 +183,14 @@ class Ledger:
 
     def send_offer(self, offer: Offer, caller: Caller) -> bool:
         """Send `offer` and book the answer."""
-        answer = caller.call("PATCH", "/v1/catalog/offers", offer.body)
+        answer = caller.call(offer.method, offer.path, offer.body)
         if answer.status == 200 and json.loads(answer.text)["accepted"] == 1:
             self.offers.append(offer.price)
         return self._answered(answer)
+
+    def send_signal(self, signal: bytes, caller: Caller) -> bool:
+        """Send `signal` and book the answer."""
+        return self._answered(caller.call("POST", "/v1/events", signal))
 
     def ask(self, wish: bytes, caller: Caller) -> bool:
         """Ask for a list and book its id with the moment (monotonic seconds) at which it was there."""
