@@ -14,8 +14,6 @@ from typing import Final
 
 import pytest
 
-from endcap import app
-from shelves import build
 from torture.lanes import Lane
 from torture.mutants import FAULTS
 from torture.run import Run
@@ -31,22 +29,6 @@ SEEN_AS: Final = {
     "checkpoint_without_shoppers": {"state"},
 }
 MUTANT_CYCLES: Final = 12
-
-
-@pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop without a snapshot: it takes events and gives no lists."""
-    folder = tmp_path_factory.mktemp("plain") / "shop"
-    build(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def trained(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same shop with a snapshot."""
-    folder = Path(shutil.copytree(plain, tmp_path_factory.mktemp("trained") / "shop"))
-    app.train(app.open_shop(folder, {}), lambda stage: None)
-    return folder
 
 
 @pytest.fixture
