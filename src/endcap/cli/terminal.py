@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
@@ -12,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from endcap.app import Listed
+from endcap.domain.events import KINDS
 from endcap.ingest import Summary
 from endcap.serving.calls import DecisionAnswer, FeatureAnswer
 
 WIDTH: Final = 100
 _TELLING: Final = 6
+_NAMES: Final = 8
 _FIRST_DROPS: Final = 5
 
 
@@ -62,9 +65,31 @@ def import_summary(noun: str, summary: Summary) -> str:
         lines.append(f"{summary.delisted:,} items are not in the file and are sold no more.")
     if summary.unconverted:
         lines.append(f"{summary.unconverted:,} prices are in another currency and unknown; give rates with --rates.")
+    lines += _beside_the_rows(summary)
     if summary.quarantine:
         lines.append(f"Rows to look at, each with field, value and reason: {summary.quarantine}")
     return "\n".join(lines)
+
+
+def _beside_the_rows(summary: Summary) -> Iterator[str]:
+    """What a person wants to know of a file of events, the most frequent first."""
+    if summary.beside:
+        names = sorted(summary.beside.items(), key=lambda name: (-name[1], name[0]))
+        told = ", ".join(f"{name} {count:,}{_meant(name)}" for name, count in names[:_NAMES])
+        more = f" and {len(names) - _NAMES:,} more names" if len(names) > _NAMES else ""
+        count = sum(summary.beside.values())
+        yield f"{count:,} rows are left out, for their names are none that Endcap learns from: {told}{more}."
+    for currency, count in sorted(summary.currencies.items()):
+        yield f"{count:,} prices are in {currency} and unknown to the shop."
+    for unit, count in sorted(summary.clocks.items()):
+        yield f"{count:,} times are numbers of {unit}, by their size, and were read as such."
+    if summary.bots:
+        yield f"{summary.bots:,} rows were left by bots: they are kept and never learned from."
+
+
+def _meant(name: str) -> str:
+    near = get_close_matches(name, KINDS, 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def print_json(answer: msgspec.Struct) -> None:

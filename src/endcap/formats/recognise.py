@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from endcap.errors import InvalidFeed
-from endcap.formats import Format, Kind, Sample, Table, json_ld, merchant, merchant_xml
+from endcap.formats import Format, Kind, Sample, Table, ga4, json_ld, merchant, merchant_xml, segment
 from endcap.formats.sources import Source
 
 _OBJECTS: Final = 20
 
 FORMATS: Final[Mapping[Kind, tuple[Format, ...]]] = {
     "catalog": (*json_ld.FORMATS, *merchant.FORMATS, *merchant_xml.FORMATS),
-    "events": (),
+    "events": (*ga4.FORMATS, *segment.FORMATS),
 }
 """In the order in which they are tried; a format of events is added here from its own module."""
 

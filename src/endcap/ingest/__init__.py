@@ -4,7 +4,7 @@ Here stand the parts of a shop that an import works on and what it reports. `fol
 importers read files with polars and are loaded by commands alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -50,6 +50,9 @@ class Ports:
 class Summary(NamedTuple):
     """What became of a file's rows: rows = left_out + quarantined + repeated + fresh + known (derived: of changes).
 
+    Of events, `beside` counts rows with names that are no event of ours, which make up the rest; `currencies` prices
+    in others than the shop's, which are unknown; `clocks` times in another unit than usual; `bots` rows left by one.
+
     `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
     `repeated` rows gave way to a later one of the same item. Beside the rows: `delisted` items were not in the file;
     `unconverted` prices are in a currency that no rate was given for; `format` is what the file was recognised as;
@@ -68,3 +71,7 @@ class Summary(NamedTuple):
     unconverted: int = 0
     format: str = ""
     through: str = ""
+    beside: Mapping[str, int] = {}
+    currencies: Mapping[str, int] = {}
+    clocks: Mapping[str, int] = {}
+    bots: int = 0

@@ -15,6 +15,7 @@ from endcap.domain.events import KINDS
 from endcap.domain.instants import iso
 from endcap.expressions import Type
 from endcap.formats import Table
+from endcap.formats.event_rows import EventFile
 from endcap.ingest import Ports, Report, Summary
 from endcap.ingest.binding import ROW, Among, Check, Fields, bind
 from endcap.ingest.checks import (
@@ -85,7 +86,11 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
     if quarantine.count and not loader.fresh + loader.known:
         raise nothing_fits(file, quarantine, kept)
     known = loader.known + whole.repeated
-    return Summary(rows, left_out, quarantine.count, loader.fresh, known, loader.new_items, kept)
+    return Summary(
+        rows, left_out, quarantine.count, loader.fresh, known, loader.new_items, kept, beside=dict(noted.names),
+        currencies=dict(noted.currencies), clocks=dict(table.clocks) if isinstance(table, EventFile) else {},
+        bots=loader.bots,
+    )  # fmt: skip
 
 
 def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:

@@ -47,7 +47,7 @@ class _Block(NamedTuple):
 class Loader(AbstractContextManager["Loader"]):
     """Takes block after block; all of them are in the log and folded when the context is left without an error.
 
-    `fresh` and `known` count lines of events that the log lacked and held; `events` the former's events.
+    `fresh` and `known` count lines of events that the log lacked and held; `bots` those of the former left by a bot.
     """
 
     def __init__(self, shop: Ports, now: int) -> None:
@@ -57,7 +57,7 @@ class Loader(AbstractContextManager["Loader"]):
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
         self._unfolded: list[Batch] = []
-        self.fresh = self.known = self.events = self.new_items = 0
+        self.fresh = self.known = self.bots = self.new_items = 0
 
     def __enter__(self) -> Self:
         return self
@@ -109,9 +109,9 @@ class Loader(AbstractContextManager["Loader"]):
         offsets, fresh = np.array(told.offsets, np.int64), np.array(told.fresh, np.bool_)
         owner = rows + np.cumsum(lines.number == 0) - 1
         new = replace(lines, offset=offsets[owner]).take(fresh[owner])
-        self.events += int(fresh[rows:].sum())
         self.fresh += len(new)
         self.known += len(lines) - len(new)
+        self.bots += int(new.bot.sum())
         placed = zip(told.offsets, told.fresh, block.assignments, strict=False)
         others: list[tuple[int, bodies.Noun]] = [(offset, assignment) for offset, isnew, assignment in placed if isnew]
         if fresh.any():
@@ -264,13 +264,13 @@ def _together(columns: dict[str, NDArray[Any]]) -> tuple[bytes, int]:
 def grouped(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """`frame` with NUMBER: rows with equal values in `by`, the first of them not NULL, become lines of one event.
 
-    They stand where the first of them stood; a row that says the same as one before in its event is dropped.
+    They stand where the first of them stood.
     """
     if not by:
         return frame.with_columns(pl.lit(0, pl.Int32).alias(NUMBER))
-    place = pl.int_range(pl.len())
+    place = pl.col(_EVENT)
     event = pl.when(pl.col(by[0]).is_null()).then(place).otherwise(place.min().over(by))
-    ordered = frame.with_columns(event.alias(_EVENT)).sort(_EVENT, maintain_order=True)
+    ordered = frame.with_row_index(_EVENT).with_columns(event).sort(_EVENT, maintain_order=True)
     return ordered.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_EVENT).alias(NUMBER)).drop(_EVENT)
 
 
