@@ -21,14 +21,14 @@ OpenShop: TypeAlias = Callable[..., AbstractContextManager[Ports]]
 
 
 @contextmanager
-def opened(folder: Path, secret: bytes = SECRET) -> Iterator[Ports]:
+def opened(folder: Path, secret: bytes = SECRET, currency: str = "GBP") -> Iterator[Ports]:
     folder.mkdir(exist_ok=True)
     log = SqliteLog(folder / "log.sqlite")
     kv = MemoryKV(folder / "state.sqlite", lambda: NOW)
     catalog = SqlCatalog(f"sqlite:///{folder}/catalog.sqlite")
     lake = DuckLake(folder / "lake")
     try:
-        yield Ports(log, kv, catalog, lake, open_shelf(kv), secret, folder / "quarantine", "GBP", "UTC")
+        yield Ports(log, kv, catalog, lake, open_shelf(kv), secret, folder / "quarantine", currency, "UTC")
     finally:
         catalog.close()
         kv.close()

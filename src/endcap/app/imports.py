@@ -41,6 +41,8 @@ def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
 
     with closing(shop.catalog()) as catalog, closing(shop.kv()) as kv:
         terms = shop.settings.shop
+        texts = open_texts(kv)
+        texts.catch_up(log)
         yield ingest.Ports(
             log=log,
             kv=kv,
@@ -51,8 +53,8 @@ def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
             quarantine=shop.folder / "quarantine",
             currency=terms.currency,
             timezone=terms.timezone,
+            texts=texts,
         )
-        texts = open_texts(kv)
         texts.catch_up(log)
         texts.save(kv)
 

@@ -3,10 +3,11 @@
 A CSV's columns are all text; what they mean is for the mapping to say. Rows count from 1, a CSV's header not counted.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ from endcap.formats.sources import Source
 BATCH: Final = 1 << 16
 """Rows of a batch of Parquet; a batch of CSV is a block of bytes."""
 
+_OPEN: Final = "a quotation mark is not closed, and the row runs on"
 _BLOCK: Final = 1 << 23
 """Bytes of a block of CSV, and of the largest row."""
 
@@ -58,7 +60,7 @@ class TableFile:
                 valid = np.arange(done, done + table.num_rows, dtype=np.int64)
                 done += table.num_rows
                 frame = pl.from_arrow(table)
-                if isinstance(frame, pl.DataFrame) and len(frame):
+                if isinstance(frame, pl.DataFrame) and (len(frame) or self.torn):
                     yield Batch(self._numbered(valid), frame)
         except (pa.ArrowException, OSError) as error:
             raise _damaged(self.path, done + len(self.torn), error) from error
@@ -79,13 +81,32 @@ class TableFile:
             reason = f"{row.actual_columns} values where the header has {row.expected_columns}"
             lines = (row.text or "").count("\n")
             if lines:
-                reason += f"; a quotation mark is not closed, and the row runs on over {lines} more lines"
+                reason += f"; {_OPEN} over {lines} more lines"
             self.torn.append((row.number - 1, reason))
             return "skip"
 
-        with _csv_reader(self.source, self.separator, list(self.schema), columns, tear) as reader:
+        names, done = list(self.schema), 0
+        wanted = [*columns, *(name for name in names[-1:] if name not in columns)]
+        held: pa.RecordBatch | None = None
+        text = self.source.text()
+        with io.BufferedReader(text) as file, _csv_reader(file, self.separator, names, wanted, tear) as reader:
             for batch in reader:
-                yield pa.Table.from_batches([batch])
+                if batch.num_rows:
+                    if held is not None:
+                        yield pa.Table.from_batches([held]).select(list(columns))
+                    held, done = batch, done + batch.num_rows
+        if held is not None:
+            end = held if text.last == b'"' else self._closed(held, done, names[-1])
+            yield pa.Table.from_batches([end]).select(list(columns))
+
+    def _closed(self, end: pa.RecordBatch, rows: int, last: str) -> pa.RecordBatch:
+        """`end`, the last batch, without its last row where that is a quotation left open until the file ends."""
+        lines = (end.column(last)[-1].as_py() or "").count("\n")
+        if not lines:
+            return end
+        number = self._numbered(np.array([rows - 1], np.int64))
+        self.torn.append((int(number[0]), f"{_OPEN} over {lines} more lines"))
+        return end.slice(0, end.num_rows - 1)
 
 
 def open_any(source: Source, separator: str = ",") -> Table:
@@ -115,7 +136,7 @@ def open_table(file: Path | Source, separator: str = ",") -> TableFile:
             schema = dict(pl.DataFrame(arrow.empty_table()).schema)
             names = arrow.names
         else:
-            with _csv_reader(source, separator, [], [], lambda _: "skip") as reader:
+            with source.open() as text, _csv_reader(text, separator, [], [], lambda _: "skip") as reader:
                 names, rows = reader.schema.names, None
             schema = dict.fromkeys(names, pl.String())
     except (pa.ArrowException, OSError) as error:
@@ -134,9 +155,9 @@ def _damaged(path: Path, row: int, error: Exception) -> InvalidFeed:
     return InvalidFeed(f"{path} is damaged after row {row}: {error}; export it again")
 
 
-def _csv_reader(source: Source, separator: str, names: list[str], columns: Sequence[str], tear: Any) -> Any:
+def _csv_reader(text: BinaryIO, separator: str, names: list[str], columns: Sequence[str], tear: Any) -> Any:
     return pyarrow.csv.open_csv(
-        pa.PythonFile(source.open(), "r"),
+        pa.PythonFile(text, "r"),
         pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
         pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=tear),
         pyarrow.csv.ConvertOptions(

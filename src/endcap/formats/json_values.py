@@ -17,7 +17,7 @@ from endcap.formats.sources import Source
 
 DEEP: Final = "is nested too deeply; expected objects of a few levels"
 _CHUNK: Final = 1 << 20
-_AROUND: Final = re.compile(
+AROUND: Final = re.compile(
     r'\s*(?:\[|\{\s*(?:"@context"\s*:\s*(?:"[^"]*"|\{[^{}]*\})\s*,\s*)?"(?:@graph|products|resources|items)"\s*:\s*\[)'
 )
 """What may stand before the elements of an array that is read one by one."""
@@ -33,7 +33,7 @@ def values(source: Source) -> Iterator[Any]:
         lines = line.lstrip().startswith(b"{") and isinstance(msgspec.json.decode(line), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         lines = False
-    yield from _lines(source) if lines and not _AROUND.match(line.decode()) else _Stream(source).values()
+    yield from _lines(source) if lines and not AROUND.match(line.decode()) else _Stream(source).values()
 
 
 def _lines(source: Source) -> Iterator[Any]:
@@ -74,7 +74,7 @@ class _Stream:
         with self._source.open() as binary:
             file = io.TextIOWrapper(binary, "utf-8", newline="\n")
             self._more(file)
-            around = _AROUND.match(self._text)
+            around = AROUND.match(self._text)
             self._place = around.end() if around else 0
             while self._next(file, bracket=around is not None):
                 yield self._value(file)

@@ -61,7 +61,7 @@ _ALIASES: Final = {
     "sizes": "size",
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
-_PREFIX: Final = re.compile(r"^(?:g|gm|google)\s*[:_]\s*", re.IGNORECASE)
+_PREFIX: Final = re.compile(r"^(?:g[:_]|\w+:)\s*", re.IGNORECASE)
 _KNOWN: Final = frozenset(ATTRIBUTES)
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from endcap.errors import InvalidFeed
 from endcap.formats import Format, Kind, Sample, Table, ga4, json_ld, merchant, merchant_xml, segment
+from endcap.formats.json_values import AROUND, DEEP
 from endcap.formats.sources import Source
 
 _OBJECTS: Final = 20
@@ -35,7 +36,7 @@ def opened(path: Path, kind: Kind, encoding: str | None = None) -> Opened:
         if format_.fits(sample):
             return Opened(format_.name, format_.open(sample))
     known = ", ".join(format_.name for format_ in FORMATS[kind])
-    names = ", ".join(sample.columns[:8] or tuple(sample.objects[0])[:8] if sample.objects else ())
+    names = ", ".join((sample.columns or tuple(sample.objects[0] if sample.objects else ()))[:8])
     raise InvalidFeed(
         f"{path} is in no format that is known for {kind} ({known}){': it has ' + names if names else ''}; "
         "say what its columns mean with --map MAP.toml"
@@ -55,23 +56,28 @@ def sampled(source: Source) -> Sample:
     if begin == "<":
         return Sample(source, "xml", text=text)
     if begin in "{[":
-        return Sample(source, "json", objects=_objects(text), text=text)
+        return Sample(source, "json", objects=_objects(source, text), text=text)
     header = text.splitlines()[0]
     separator = max("\t,;|", key=header.count)
     columns = tuple(name.strip().strip('"') for name in header.split(separator))
     return Sample(source, "table", columns, text=text, separator=separator)
 
 
-def _objects(text: str) -> tuple[dict[str, Any], ...]:
+def _objects(source: Source, text: str) -> tuple[dict[str, Any], ...]:
     """The first objects of JSON lines, of an array, or of one document, as many as are whole in `text`."""
     decoder = json.JSONDecoder()
-    place = 0
+    around = AROUND.match(text)
+    place = around.end() if around else 0
     found: list[dict[str, Any]] = []
     while len(found) < _OBJECTS:
-        place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,["))
+        place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,"))
         try:
             value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
+        except RecursionError:
+            if found:
+                break
+            raise InvalidFeed(f"{source.path} {DEEP}") from None
+        except ValueError:
             break
         if isinstance(value, dict):
             found.append(value)

@@ -46,13 +46,29 @@ class Source:
     path: Path
     encoding: str | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            codecs.lookup(self.encoding or "utf-8")
+        except LookupError:
+            raise InvalidFeed(
+                f"{self.encoding!r} is no encoding that is known; name one such as cp1252, latin-1 or utf-16"
+            ) from None
+
     def open(self) -> BinaryIO:
         """The text as UTF-8 without a mark, unpacked. Raises InvalidFeed, then or while it is read."""
+        return io.BufferedReader(self.text(), _CHUNK)
+
+    def text(self) -> "Recoded":
+        """The same without a buffer."""
         unpacked = self.unpacked()
-        mark = unpacked.peek(4)[:4]
+        try:
+            mark = unpacked.peek(4)[:4]
+        except InvalidFeed:
+            unpacked.close()
+            raise
         begin, found = next(((mark_, name) for mark_, name in _MARKS if mark.startswith(mark_)), (b"", "utf-8"))
         unpacked.read(len(begin))
-        return io.BufferedReader(_Recoded(unpacked, self, found if begin else self.encoding or found), _CHUNK)
+        return Recoded(unpacked, self, found if begin else self.encoding or found)
 
     def unpacked(self) -> io.BufferedReader:
         """The bytes as they are, but for gzip. Raises InvalidFeed, then or while they are read."""
@@ -151,14 +167,15 @@ class _Unpacked(_Reader):
                 return unpacked
 
 
-class _Recoded(_Reader):
-    """UTF-8 of a text in `encoding`, checked."""
+class Recoded(_Reader):
+    """UTF-8 of a text in `encoding`, checked; `last` is the last byte so far that is no space."""
 
     def __init__(self, below: BinaryIO, source: Source, encoding: str) -> None:
         super().__init__(below)
         self._source, self._encoding = source, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._lines = 1
+        self.last = b""
 
     def _more(self) -> bytes:
         while True:
@@ -169,6 +186,7 @@ class _Recoded(_Reader):
                 raise self._foreign(error) from error
             if text or not piece:
                 self._lines += text.count("\n")
+                self.last = text.rstrip()[-1:].encode() or self.last
                 return text.encode()
 
     def _foreign(self, error: UnicodeDecodeError) -> InvalidFeed:

@@ -15,6 +15,7 @@ from endcap.backends.log import Log
 from endcap.backends.tables import Tables
 from endcap.domain.ids import ItemKey
 from endcap.ingest.rows import Directory
+from endcap.ingest.texts import Texts
 from endcap.state import Shelf
 
 Report: TypeAlias = Callable[[int, int | None], None]
@@ -27,6 +28,7 @@ class Ports:
 
     `projects` says whether this process keeps catalog, lake and state up to the log; where a server does, it may not.
     `through` is that server's address. `rows` makes the directory that gives new rows out of the keys that have one.
+    `texts`, if given, hold what the log held when the import began, and are kept up with it.
     """
 
     log: Log
@@ -41,6 +43,7 @@ class Ports:
     projects: bool = True
     rows: Callable[[Iterable[ItemKey]], Directory] = Directory
     through: str = ""
+    texts: Texts | None = None
 
     def directory(self) -> Directory:
         """All rows assigned so far; what it plans may be used."""

@@ -38,7 +38,7 @@ from endcap.ingest.checks import (
 )
 from endcap.ingest.collection import paused_collection
 from endcap.ingest.derive import Deriver
-from endcap.ingest.fold import project
+from endcap.ingest.fold import checkpoint, project
 from endcap.ingest.mapping import CatalogMapping
 from endcap.ingest.quarantine import Quarantine
 from endcap.ingest.spool import Repeated, Spool
@@ -111,11 +111,14 @@ def import_catalog(  # noqa: PLR0913 (into what, whence, how, when, and who watc
             raise InvalidFeed(
                 f"{table.path} changed while it was read, and nothing was imported; import it when it is complete"
             )
+        if not rows:
+            raise InvalidFeed(f"{table.path} holds no row; expected a feed with at least one")
         if quarantine.count and quarantine.count == rows - left_out:
             raise nothing_fits(table.path, quarantine, quarantine.finish())
         summary = loader.finish(quarantine)
         kept = quarantine.finish()
-        project(shop)
+        if shop.projects:
+            checkpoint(shop.kv, shop.shelf)
     return summary._replace(rows=rows, left_out=left_out, quarantined=quarantine.count, quarantine=kept)
 
 
@@ -168,7 +171,7 @@ class _Transactions:
         for item, at, told in self._deriver.changes():
             (row,) = self._writer.rows("item", [item]).tolist()
             self._writer.write(self._change(row, at, told))
-        self._writer.flush()
+        self._writer.finish()
         return _counted(self._writer, unconverted=self._prices.unconverted)
 
     def _change(self, row: int, at: int, told: dict[str, str]) -> Change:
@@ -202,6 +205,7 @@ class _Feed:
         if self._mapping.fields.time:
             for frame in self._spool.frames([]):
                 self._write(frame, None)
+            self._writer.finish()
             return _counted(self._writer, unconverted=self._prices.unconverted)
         repeated = self._spool.repeated()
         gone = self._gone() if self._terms.mode == "full" else np.zeros(0, np.int32)
@@ -212,6 +216,7 @@ class _Feed:
         for frame in self._spool.frames(repeated):
             self._write(frame, known)
         delisted = self._writer.delist(gone.tolist())
+        self._writer.finish()
         return _counted(self._writer, len(repeated), delisted, self._prices.unconverted)
 
     def _write(self, frame: pl.DataFrame, known: Known | None) -> None:
@@ -225,13 +230,13 @@ class _Feed:
             frame = frame.with_columns(pl.lit("").alias(name) for name in self._untold(frame, known))
         told = frame.drop("id", "item_group_id", "time", ROW, strict=False)
         if known is None:
-            self._writer.write_columns(News(rows, frame["time"].to_numpy(), told))
+            self._writer.write_columns(News(rows, frame["time"].to_numpy(), told), keyed=True)
             return
         news, newborn = known.news(rows, told)
         any_ = news.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
         self._writer.known += int((~any_).sum())
         at = np.where(newborn, SINCE_EVER, self._writer.now)[any_]
-        self._writer.write_columns(News(rows[any_], at, news.filter(any_)))
+        self._writer.write_columns(News(rows[any_], at, news.filter(any_)), keyed=False)
 
     @staticmethod
     def _untold(frame: pl.DataFrame, known: Known) -> list[str]:

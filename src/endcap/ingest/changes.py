@@ -5,9 +5,10 @@ an absent value means; does not know files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from itertools import islice, repeat
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,9 +16,11 @@ import polars as pl
 from endcap.backends.db import Recorded
 from endcap.backends.log import Entry, bodies
 from endcap.domain.arrays import Bools, Ints, Rows
-from endcap.domain.catalog import Change
+from endcap.domain.catalog import Assignment, Change
 from endcap.domain.ids import ItemKey
+from endcap.domain.lines import Lines
 from endcap.ingest import Ports
+from endcap.ingest.fold import Batch, take_in
 from endcap.ingest.rows import assignment_entry
 
 PARTED: Final = "\x1f"
@@ -27,74 +30,80 @@ NOTHING: Final = {"price": -1, "sale_price": -1, "cost": -1, "stock": -1, "sale_
 """What a number says that says nothing; a text that says nothing is empty, and a group one's own row."""
 
 _FIELDS: Final = "group listed price sale_price sale_start sale_end stock brand category cost".split()
-_APPEND: Final = 50_000
+_APPEND: Final = 25_000
 _PAGE: Final = 20_000
 
 
 class Writer:
-    """Appends changes with the rows they need, and counts; the directory knows all rows, planned ones too."""
+    """Appends changes with the rows they need, folds them, and counts; `directory` knows all rows, planned ones too."""
 
     def __init__(self, shop: Ports, now: int) -> None:
         self.shop, self.now = shop, now
         self.directory = shop.directory()
         self.fresh = self.known = self.new_items = 0
-        self._waiting: list[Entry] = []
+        self._waiting: list[tuple[Entry, Assignment | Change]] = []
+        self._folder = ThreadPoolExecutor(1, "fold")
+        self._folding: Future[None] = self._folder.submit(lambda: None)
 
-    def rows(self, kind: str, ids: Sequence[str]) -> Rows:
+    def rows(self, kind: Literal["item", "group"], ids: Sequence[str]) -> Rows:
         """int32 [n]: the row of each, a new one where it has none."""
-        keys = [ItemKey(kind, each) for each in ids]  # type: ignore[arg-type]
+        keys = [ItemKey(kind, each) for each in ids]
         assignments = self.directory.plan(keys)
         self.directory.adopt(assignments)
-        self._waiting += [assignment_entry(assignment, self.now) for assignment in assignments]
+        self._waiting += [(assignment_entry(assignment, self.now), assignment) for assignment in assignments]
         self.new_items += len(assignments) if kind == "item" else 0
         return np.array([self.directory.row(key) for key in keys], np.int32)
 
-    def write(self, change: Change) -> None:
-        """Append `change` soon, unless the log holds an equal one."""
-        self._put(bodies.pack(change), change.at)
-
-    def delist(self, rows: Iterable[int]) -> int:
-        """Append that `rows` are sold no more, now; how many there were."""
-        gone = [bodies.pack(Change(row, self.now, listed=False)) for row in rows]
-        for body in gone:
-            self._put(body, self.now)
-        self.flush()
-        self.fresh -= len(gone)
-        return len(gone)
-
-    def write_columns(self, news: "News") -> None:
-        """Append what is new about each row."""
-        columns = [news.column(name) for name in _FIELDS]
-        texts = [(name, news.column(f"text.{name}")) for name in news.texts]
-        names = [name for name, _ in texts]
-        each_texts: Iterable[dict[str, Any]] = (
-            ({name: text for name, text in zip(names, told, strict=True) if text is not None})
-            for told in zip(*(column for _, column in texts), strict=True)
-        )
-        if not texts:
-            each_texts = ({} for _ in news.rows)
-        told = zip(news.rows.tolist(), news.at.tolist(), *columns, each_texts, strict=True)
-        for row, at, group, listed, price, sale, start, end, stock, brand, category, cost, text in told:
-            fields = {
-                "row": row, "at": at, "group": group, "listed": listed, "price": price, "sale_price": sale,
-                "sale_start": start, "sale_end": end, "stock": stock, "brand": brand, "category": category,
-                "text": text, "cost": cost,
-            }  # fmt: skip
-            self._put(bodies.pack_change(fields), at)
-        self.flush()
-
-    def _put(self, body: bytes, at: int) -> None:
-        key = blake2b(body, digest_size=16, person=b"change").digest()
-        self._waiting.append(Entry("change", key, b"", at, body, bodies.FORMAT))
+    def write(self, change: Change, keyed: bool = True) -> None:
+        """Append `change` soon; if `keyed`, only where the log holds no equal one."""
+        body = bodies.pack(change)
+        key = blake2b(body, digest_size=16, person=b"change").digest() if keyed else b""
+        self._waiting.append((Entry("change", key, b"", change.at, body, bodies.FORMAT), change))
         if len(self._waiting) >= _APPEND:
             self.flush()
 
+    def delist(self, rows: Sequence[int]) -> int:
+        """Append that `rows` are sold no more, now; how many there were."""
+        for row in rows:
+            self.write(Change(row, self.now, listed=False), keyed=False)
+        self.flush()
+        self.fresh -= len(rows)
+        return len(rows)
+
+    def write_columns(self, news: "News", keyed: bool) -> None:
+        """Append what is new about each row; if `keyed`, only what the log does not hold."""
+        columns = [news.column(name) for name in _FIELDS]
+        texts = {name: news.column(f"text.{name}") for name in news.texts}
+        each_texts = zip(*texts.values(), strict=True) if texts else repeat((), len(news.rows))
+        told = zip(news.rows.tolist(), news.at.tolist(), *columns, each_texts, strict=True)
+        for row, at, group, listed, price, sale, start, end, stock, brand, category, cost, said in told:
+            text = {name: each for name, each in zip(texts, said, strict=True) if each is not None}
+            change = Change(row, at, group, listed, price, sale, start, end, stock, brand, category, text, cost)
+            self.write(change, keyed)
+
+    def finish(self) -> None:
+        """Append what waits; when this returns, all is folded."""
+        self.flush()
+        self._folding.result()
+        self._folder.shutdown()
+
     def flush(self) -> None:
-        """Append what waits."""
-        appended = self.shop.log.append("events", self._waiting)
-        fresh = [new for entry, new in zip(self._waiting, appended.fresh, strict=True) if entry.kind == "change"]
-        self.fresh += sum(fresh)
-        self.known += len(fresh) - sum(fresh)
+        """Append what waits; a thread of its own folds it, while the next changes are made."""
+        if not self._waiting:
+            return
+        appended = self.shop.log.append("events", [entry for entry, _ in self._waiting])
+        placed = zip(self._waiting, appended.offsets, appended.fresh, strict=True)
+        others: list[tuple[int, bodies.Noun]] = []
+        for (entry, noun), offset, fresh in placed:
+            if fresh:
+                others.append((offset, noun))
+            if entry.kind == "change":
+                self.fresh += fresh
+                self.known += not fresh
+        self._folding.result()
+        if others:
+            batch = Batch(others[-1][0], others, Lines.of([], []))
+            self._folding = self._folder.submit(take_in, self.shop, batch, keep=False)
         self._waiting = []
 
 

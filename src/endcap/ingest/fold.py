@@ -5,7 +5,7 @@ both idempotent; the shelf by its checkpoint; a shopper by its own offset. So a 
 nothing. Knows no file formats and no clock.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -82,14 +82,20 @@ def project(shop: Ports, report: Callable[[int], None] | None = None) -> int:
     return done
 
 
-def take_in(shop: Ports, batch: Batch) -> None:
-    """Bring catalog, lake, shoppers and shelf to the end of `batch`, which follows what they all hold already."""
+def take_in(shop: Ports, batch: Batch, *, keep: bool = True) -> None:
+    """Bring catalog, lake, shoppers and shelf to the end of `batch`, which follows what they all hold already.
+
+    Without `keep` the checkpoint is left to the caller; a crash before it folds the same records again.
+    """
     if not shop.projects:
         return
     _fold_catalog(shop.log, shop.catalog, batch)
     _fold_lake(shop.log, shop.tables, batch)
     _fold_state(shop.kv, shop.shelf, batch)
-    checkpoint(shop.kv, shop.shelf)
+    if shop.texts is not None:
+        shop.texts.apply_all([(offset, noun) for offset, noun in batch.others if isinstance(noun, Change)])
+    if keep:
+        checkpoint(shop.kv, shop.shelf)
 
 
 def rebuild_state(shop: Ports) -> None:
@@ -157,15 +163,18 @@ def _fold_state(kv: KV, shelf: Shelf, batch: Batch) -> None:
     _fold_shoppers(kv, lines, [(offset, noun) for offset, noun in batch.others if isinstance(noun, Link) and noun.user])
     lines = lines.after(shelf.offset)
     seen = 0
+    offsets, changes = lines.offset.tolist(), list[Change]()
     for offset, noun in batch.others_after(shelf.offset):
-        until = int(np.searchsorted(lines.offset, offset))
+        until = bisect_left(offsets, offset, seen)
         if until > seen:
+            shelf.apply_all(changes)
             shelf.observe(lines.columns.take(slice(seen, until)))
-            seen = until
+            seen, changes = until, []
         if isinstance(noun, Assignment):
             shelf.reserve(noun.row + 1)
         elif isinstance(noun, Change):
-            shelf.apply(noun)
+            changes.append(noun)
+    shelf.apply_all(changes)
     shelf.observe(lines.columns.take(slice(seen, None)))
     shelf.offset = max(shelf.offset, batch.last)
 

@@ -29,15 +29,14 @@ class Quarantine:
         """Keep one misfit; a long value is cut."""
         self.tell(row, field, value, reason)
         self.count += 1
-        self.first = self.first or f"{field} {value!r} of row {row} {reason}"
+        self.first = self.first or f"{field} {_shown(value)!r} of row {row} {reason}"
 
     def tell(self, row: int, field: str, value: str | None, reason: str) -> None:
         """Write of a row that is no misfit, but that somebody should know of."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._unfinished.open("w", encoding="utf-8")
-        shown = value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"
-        misfit = {"row": row, "field": field, "value": shown, "reason": reason}
+        misfit = {"row": row, "field": field, "value": _shown(value), "reason": reason}
         self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
 
     def finish(self) -> Path | None:
@@ -47,3 +46,7 @@ class Quarantine:
         self._file.close()
         self._unfinished.replace(self._path)
         return self._path
+
+
+def _shown(value: str | None) -> str | None:
+    return value if value is None or len(value) <= _SHOWN else value[:_SHOWN] + "…"

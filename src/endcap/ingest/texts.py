@@ -3,7 +3,7 @@
 Knows its own log offset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -54,15 +54,22 @@ class Texts:
     def apply(self, offset: int, change: Change) -> None:
         """Take in one change; what is known of a name from later on stays."""
         kept = self._kept
-        kept.offset = max(kept.offset, offset)
+        if offset <= kept.offset:
+            return
+        kept.offset = offset
         if change.text.keys().isdisjoint(SHOWN):
             return
         kept.packed.extend([_NOTHING] * (change.row + 1 - len(kept.packed)))
-        told = self._told(change.row)
+        told = self._told(change.row) if kept.packed[change.row] != _NOTHING else {}
         for name in SHOWN:
             if name in change.text and change.at >= told.get(name, (-1, ""))[0]:
                 told[name] = change.at, change.text[name]
         kept.packed[change.row] = msgspec.msgpack.encode(told)
+
+    def apply_all(self, changes: Iterable[tuple[int, Change]]) -> None:
+        """Take in changes at their offsets."""
+        for offset, change in changes:
+            self.apply(offset, change)
 
     def catch_up(self, log: Log) -> None:
         """Take in the changes that the log has after `offset`."""

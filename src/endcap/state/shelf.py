@@ -4,6 +4,8 @@ Every field keeps when it was told last, so changes give the same shelf in whate
 instant the one that came later counts. Only the numbers that stand for names depend on the order.
 """
 
+from bisect import insort
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -30,6 +32,9 @@ ATTRIBUTES: Final = frozenset(
 
 _SHOWN: Final = {"price": -1, "sale_price": -1, "sale_start": 0, "sale_end": 0, "category": 0, "brand": 0}
 """What a group's row shows of a variant, and what it shows without one."""
+
+_FEW: Final = 64
+"""Changes that are sooner applied one by one."""
 
 _TREND_WEIGHTS: Final = np.zeros(16, np.int32)
 _TREND_WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHASE]] = 1, 1, 2, 3, 3, 5
@@ -158,6 +163,65 @@ class Shelf:
             self._leave(former, row)
         if group != row:
             self._join(group, row, former)
+
+    def apply_all(self, changes: Sequence[Change]) -> None:
+        """The same as `apply` of each in turn, by columns where they are many and each is of another row."""
+        rows = np.array([change.row for change in changes], np.int32)
+        if len(rows) < _FEW or len(np.unique(rows)) < len(rows):
+            for change in changes:
+                self.apply(change)
+            return
+        self.reserve(int(rows.max()) + 1)
+        at = np.array([change.at for change in changes], np.int64)
+        self.born[rows] = np.where(at > 0, np.minimum(self.born[rows], at), self.born[rows])
+        former = self.group[rows]
+        for place, name in enumerate(FIELDS):
+            values = [getattr(change, name) for change in changes]
+            given = [index for index, value in enumerate(values) if value is not None]
+            new = np.array(given, np.int64)
+            new = new[at[new] >= self.told[place, rows[new]]]
+            self.told[place, rows[new]] = at[new]
+            getattr(self, name)[rows[new]] = [self._stored(name, values[index]) for index in new.tolist()]
+        for change in changes:
+            for name in ATTRIBUTES.intersection(change.text):
+                self._describe(change.row, change.at, name, change.text[name])
+        self.changed[rows] = np.maximum(self.changed[rows], at)
+        self.available[rows] = self.listed[rows] & (self.stock[rows] != 0)
+        self._regroup(rows, former)
+
+    def _regroup(self, rows: Rows, former: Rows) -> None:
+        """Bring the groups up to date of `rows` that were told something; `former` are their groups before."""
+        for row, group in zip(rows.tolist(), former.tolist(), strict=True):
+            if group not in (row, self.group[row]):
+                self._leave(group, row)
+        joined = rows[self.group[rows] != rows]
+        if not len(joined):
+            return
+        before = former[self.group[rows] != rows]
+        self.reserve(int(self.group[joined].max()) + 1)
+        groups = self.group[joined]
+        members: dict[int, list[int]] = {}
+        for row, group, old in zip(joined.tolist(), groups.tolist(), before.tolist(), strict=True):
+            variants = members.get(group)
+            if variants is None:
+                variants = members[group] = self.variants(group)
+            if old != group:
+                insort(variants, row)
+        sizes = np.array([len(variants) for variants in members.values()], np.int64)
+        of = np.repeat(np.array(list(members), np.int32), sizes)
+        each = np.array([row for variants in members.values() for row in variants], np.int32)
+        ends = np.cumsum(sizes) - 1
+        self.first[of[ends]] = each[ends - sizes + 1]
+        self.following[each[:-1]] = each[1:]
+        self.following[each[ends]] = -1
+        np.minimum.at(self.born, of, self.born[each])
+        self.available[of[ends]] = np.logical_or.reduceat(self.available[each], ends - sizes + 1)
+        order = np.lexsort((each, self.changed[each], of))
+        last = order[np.flatnonzero(np.append(np.diff(of[order]) != 0, True))]
+        self.face[of[last]] = each[last]
+        for name in _SHOWN:
+            column = getattr(self, name)
+            column[of[last]] = column[each[last]]
 
     def _stored(self, name: str, value: object) -> object:
         """`value` of a field as its column holds it."""

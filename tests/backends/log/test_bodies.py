@@ -1,5 +1,6 @@
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -138,3 +139,15 @@ def test_a_numpy_scalar_is_refused_when_it_is_packed() -> None:
 def test_events_packed_from_columns_read_like_events_packed_one_by_one(given: list[Event]) -> None:
     packed = pack_events(Lines.of(given, range(len(given))), 7)
     assert [unpack("event", 1, body) for body in packed] == given
+
+
+def test_a_change_without_a_cost_is_written_as_it_was_before_there_were_costs() -> None:
+    before = {
+        "row": 3, "at": 5, "group": None, "listed": True, "price": 1299, "sale_price": None, "sale_start": None,
+        "sale_end": None, "stock": None, "brand": "Acme", "category": ["A", "B"], "text": {"title": "Mug"},
+    }  # fmt: skip
+    old = msgspec.msgpack.encode(before)
+    change = Change(3, 5, listed=True, price=1299, brand="Acme", category=("A", "B"), text={"title": "Mug"})
+    assert pack(change) == old
+    assert unpack("change", 1, old) == change
+    assert unpack("change", 1, pack(dataclasses.replace(change, cost=7))) == dataclasses.replace(change, cost=7)

@@ -46,9 +46,13 @@ def _decoded(expected: type, parts: Any) -> NDArray[Any]:
     return np.frombuffer(payload, array).reshape(shape)
 
 
-_CHANGE: Final = tuple(field.name for field in fields_of(Change))
 _TRUTHS: Final = np.array([0xC2, 0xC3], np.uint8)
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_encoded)
+_NO_COST: Final = _ENCODER.encode("cost") + _ENCODER.encode(None)
+_WITHOUT_COST: Final = bytes([0x80 | (len(fields_of(Change)) - 1)])
+"""The head of a map with one pair less. A change without a cost, its last field, is written as before there were any,
+so that it has the dedupe key it always had."""
+
 _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     "row": msgspec.msgpack.Decoder(Assignment),
     "change": msgspec.msgpack.Decoder(Change),
@@ -64,21 +68,10 @@ def pack(noun: Noun) -> bytes:
 
     Raises: TypeError where a field holds a NumPy scalar or anything else that is no plain value.
     """
-    return pack_change(_fields(noun)) if isinstance(noun, Change) else _ENCODER.encode(noun)
-
-
-def pack_change(fields: dict[str, Any]) -> bytes:
-    """The body of the change with all of `fields`, in their order: the bytes of `pack(Change(**fields))`.
-
-    A cost that is None is left out, so that a change without one has the bytes, and so the key, that it always had.
-    """
-    if fields["cost"] is None:
-        fields = {name: value for name, value in fields.items() if name != "cost"}
-    return _ENCODER.encode(fields)
-
-
-def _fields(change: Change) -> dict[str, Any]:
-    return {name: getattr(change, name) for name in _CHANGE}
+    body = _ENCODER.encode(noun)
+    if isinstance(noun, Change) and noun.cost is None:
+        return _WITHOUT_COST + body[1 : -len(_NO_COST)]
+    return body
 
 
 def pack_events(lines: Lines, received: int) -> list[bytes]:
