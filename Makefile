@@ -14,7 +14,7 @@ TORTURE := $(BIN)/python -m pytest -m torture tests/torture $(if $(SEED),--seed 
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture torture-quick check format lock
+.PHONY: help setup demo test torture torture-quick check format client lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ check: $(STAMP) ## lint, formatting, types and imports
 format: $(STAMP) ## rewrite the code in the project's format and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
+
+client: $(STAMP) ## write the typed client again from the OpenAPI document
+	@$(BIN)/python deploy/client.py src/endcap/client
 
 lock: ## resolve pyproject.toml again into requirements/dev.lock (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing; install it with: $(PYTHON) -m pip install uv"; exit 1; }
