@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from endcap import slate
-from endcap.domain.arrays import Floats, Ints, Rows
+from endcap.domain.arrays import Bools, Floats, Ints, Rows
 from endcap.domain.decisions import Decision, Evidence
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Dropped, Offsets, Request, Shown
@@ -19,6 +19,9 @@ from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import Moment, State, observe
+
+FEW_TOUCHES: Final = 10
+"""A new arrival with fewer interactions on the shelf has not had its chance yet."""
 
 UNSHOWN_SAMPLE: Final = 3
 """How many members of the pool that were not shown have their features recorded as well."""
@@ -73,11 +76,11 @@ def arrange(ranking: Ranking, snapshot: Snapshot, policy: Policy) -> Decision:
     placement = policy.placement(request.placement)
     shelf = found.moment.shelf
     arranged = slate.arranged(ranking.rows, ranking.scores, shelf, placement, request.k, snapshot.alike)
-    places = ranking.order[arranged.chosen]
-    groups = ranking.rows[arranged.chosen]
+    chosen = slate.renewed(arranged, _new(found)[ranking.order], placement.new_items)
+    places, groups = ranking.order[chosen], ranking.rows[chosen]
     ranks, seen = found.pool.ranks[:, places], found.moment.trail.rows
     reasons = slate.reasons(found.pool.sources, ranks, groups, seen, _witness(snapshot, found.moment))
-    rows, scores = slate.variants(request, found.moment, groups), ranking.scores[arranged.chosen].tolist()
+    rows, scores = slate.variants(request, found.moment, groups), ranking.scores[chosen].tolist()
     shown = tuple(
         Shown(row, score, position, 1.0, reason)
         for position, (row, score, reason) in enumerate(zip(rows, scores, reasons, strict=True), 1)
@@ -100,6 +103,22 @@ def arrange(ranking: Ranking, snapshot: Snapshot, policy: Policy) -> Decision:
 def recommend(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Decision:
     """The slate for `request`, given all that was known."""
     return arrange(rank(request, state, snapshot, policy), snapshot, policy)
+
+
+def _new(found: Candidates) -> Bools:
+    """Which of the pool are new, touched by few, and fit: near what the shopper touched, where that is anything."""
+    new = _voted(found.pool, "arrivals")
+    new[new] = found.moment.shelf.daily[:, found.pool.rows[new]].sum(axis=0) < FEW_TOUCHES
+    if len(found.moment.trail):
+        new &= _voted(found.pool, "content") | _voted(found.pool, "content_rare")
+    return new
+
+
+def _voted(pool: Pool, source: str) -> Bools:
+    if source not in pool.sources:
+        return np.zeros(len(pool), np.bool_)
+    silent: Bools = np.isnan(pool.votes[pool.sources.index(source)])
+    return ~silent
 
 
 def _witness(snapshot: Snapshot, moment: Moment) -> slate.Witness:

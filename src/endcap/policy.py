@@ -18,6 +18,7 @@ DEFAULT_POLICY: Final = """\
 # quota              candidates taken from each source, unless [placements.NAME.quotas] names the source
 # purchased          "show" or "hide" what the shopper bought before
 # most_per_brand     at most so many of one brand in a slate; 0 is no cap; likewise most_per_category
+# new_items          so many places, the last ones, go to new arrivals that fit, if the order alone shows fewer
 # diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
 
 [placements.home]
@@ -25,6 +26,7 @@ quota = 80
 purchased = "show"
 most_per_brand = 0
 most_per_category = 6
+new_items = 1
 diversity = 0.05
 
 [placements.home.quotas]
@@ -34,11 +36,13 @@ personal = 200
 quota = 80
 purchased = "hide"
 most_per_category = 4
+new_items = 1
 diversity = 0.15
 
 [placements.product]
 quota = 80
 purchased = "show"
+new_items = 1
 diversity = 0.05
 
 [placements.cart]
@@ -93,6 +97,7 @@ def _placement(name: str, table: Any) -> Placement:
         most_per_brand=_count(table, "most_per_brand", where, 0),
         most_per_category=_count(table, "most_per_category", where, 0),
         diversity=_share(table, "diversity", where),
+        new_items=_count(table, "new_items", where, 0),
     )
 
 

@@ -94,6 +94,10 @@ class ServingSettings(_Section):
     )
     decision_kept_s: int = Field(default=600, ge=0, description="seconds a decision is kept in memory beside the log")
     checkpoint_s: int = Field(default=60, ge=1, description="seconds between checkpoints of shelf and shopper state")
+    refresh_after_s: int = Field(
+        default=20, ge=0, le=86_400,
+        description="seconds from a new or changed item to the refresh that brings it into the lists; 0 turns it off",
+    )  # fmt: skip
     drain_s: int = Field(default=10, ge=1, description="seconds that requests in progress get to end at shutdown")
 
 

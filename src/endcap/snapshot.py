@@ -23,7 +23,7 @@ class Snapshot:
 
     `row_digest` is that of the row assignments it was built on. `blend` scores the votes alone, where the ranker may
     not be used. `alike` float32 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the
-    items.
+    items. `parent` is the version that this one was refreshed from, empty where it was trained.
     """
 
     version: str
@@ -36,6 +36,7 @@ class Snapshot:
     ranker: Ranker
     blend: Blend
     alike: Floats
+    parent: str = ""
 
     def checked(self) -> "Snapshot":
         """This snapshot, if its parts fit. Raises SnapshotRejected where a schema differs from what is computed."""

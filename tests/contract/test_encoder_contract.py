@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from endcap.backends.encoder import Encoder
-from endcap.backends.encoder.lexical import fit_lexical
+from endcap.backends.encoder.lexical import fit_lexical, lexical_of
 
 TEXTS = [
     "Red ceramic mug", "Blue ceramic mug", "Ceramic bowl, blue", "Steel garden spade", "Steel garden fork",
@@ -15,6 +15,7 @@ TEXTS = [
 ]  # fmt: skip
 ADAPTERS: dict[str, Callable[[], Encoder]] = {
     "lexical": lambda: fit_lexical(TEXTS, 8),
+    "lexical, from its arrays": lambda: lexical_of(fit_lexical(TEXTS, 8).arrays()),
 }
 
 
@@ -30,6 +31,11 @@ def test_vectors_are_float32_rows_of_length_one_or_zero(encoder: Encoder) -> Non
     lengths = np.linalg.norm(vectors, axis=1)
     np.testing.assert_allclose(lengths[:-1], 1, atol=1e-5)
     assert lengths[-1] == 0
+
+
+def test_an_encoder_of_the_same_arrays_is_the_same() -> None:
+    first, second = (make().encode(TEXTS) for make in ADAPTERS.values())
+    assert first.tobytes() == second.tobytes()
 
 
 def test_no_texts_give_no_rows(encoder: Encoder) -> None:

@@ -115,6 +115,18 @@ def test_a_name_that_leads_elsewhere_is_refused(registry: Registry, built: Calla
     assert directory.exists()
 
 
+def test_a_label_is_moved_only_from_where_it_was_expected(registry: Registry, built: Callable[[str], Path]) -> None:
+    for version in ("v1", "v2", "v3"):
+        registry.publish("snapshot", version, built(version))
+    registry.label("snapshot", "current", "v1")
+    assert registry.relabel("snapshot", "current", "v1", "v2")
+    assert registry.current("snapshot") == "v2"
+    assert not registry.relabel("snapshot", "current", "v1", "v3")
+    assert registry.current("snapshot") == "v2"
+    with pytest.raises(SnapshotRejected, match="holds no snapshot 'v9'"):
+        registry.relabel("snapshot", "current", "v2", "v9")
+
+
 def test_readers_of_a_moving_label_find_the_old_or_the_new(registry: Registry, built: Callable[[str], Path]) -> None:
     for version in ("v1", "v2-which-is-longer"):
         registry.publish("snapshot", version, built(version))

@@ -35,6 +35,9 @@ class Letters:
         vectors: Floats = np.divide(counts, lengths, out=np.zeros_like(counts), where=lengths > 0)
         return vectors
 
+    def arrays(self) -> dict[str, Floats]:
+        return {}
+
 
 def basket(draw: np.random.Generator, shopper: int) -> list[int]:
     """Three of the ten items that the shopper's kind likes, and one of any."""

@@ -13,7 +13,7 @@ from endcap.errors import SnapshotRejected
 from endcap.pipeline import recommend
 from endcap.policy import Policy
 from endcap.ranking.trees import Trees
-from endcap.releases import new_signing_key, public_key_of, read_snapshot, write_snapshot
+from endcap.releases import new_signing_key, public_key_of, read_sides, read_snapshot, write_snapshot
 from endcap.releases.keys import signed
 from endcap.snapshot import Snapshot
 from endcap.training import Case, Corpus
@@ -56,6 +56,38 @@ def test_arrays_are_mapped_not_copied(directory: Path, corpus: Corpus) -> None:
 def test_more_rows_than_the_snapshot_knows_are_fine(directory: Path, corpus: Corpus) -> None:
     keys = (*corpus.keys, ItemKey("item", "new"))
     assert read_snapshot(directory, public_key_of(KEY), keys).rows == len(corpus.keys)
+
+
+def test_arrays_mapped_from_another_snapshot_are_linked_and_the_others_written(
+    directory: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    parent = read(directory, corpus)
+    child = replace(parent, parent="p", alike=np.array(parent.alike))
+    write_snapshot(child, tmp_path / "child", KEY, sides=read_sides(directory, public_key_of(KEY)))
+    before = {path.stat().st_ino for path in directory.glob("*.npy")}
+    after = [path.stat().st_ino for path in (tmp_path / "child").glob("*.npy")]
+    assert len(set(after) - before) == 1
+    assert len(after) == len(set(after))
+    assert read(tmp_path / "child", corpus).parent == "p"
+
+
+def test_sides_are_kept_beside_a_snapshot_and_verified(snapshot: Snapshot, tmp_path: Path) -> None:
+    write_snapshot(snapshot, tmp_path / "s", KEY, sides={"encoder.idf": np.arange(3.0)})
+    sides = read_sides(tmp_path / "s", public_key_of(KEY))
+    assert sides["encoder.idf"].tolist() == [0.0, 1.0, 2.0]
+    last = max((tmp_path / "s").glob("*.npy"))
+    last.write_bytes(last.read_bytes()[:-1] + b"x")
+    with pytest.raises(SnapshotRejected, match="is not the file that was signed"):
+        read_sides(tmp_path / "s", public_key_of(KEY))
+
+
+def test_a_snapshot_of_a_release_without_sides_has_none(directory: Path) -> None:
+    path = directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sides"], manifest["snapshot"]["fields"]["parent"]
+    path.write_text(json.dumps(manifest))
+    _resign(directory, KEY)
+    assert read_sides(directory, public_key_of(KEY)) == {}
 
 
 def _flip(directory: Path) -> None:

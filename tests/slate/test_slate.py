@@ -149,3 +149,31 @@ def test_a_cap_does_not_leave_a_slate_short_while_others_lie_far_below() -> None
     capped = Placement("home", most_per_category=2)
     chosen = slate.arranged(ranked, scores, found, capped, 5, np.empty((0, 2), np.float32)).chosen
     assert chosen.tolist() == [0, 1, 390, 391, 392]
+
+
+@pytest.mark.parametrize(
+    ("new", "places", "expected"),
+    [
+        ([], 1, [0, 1, 2, 3, 4]),
+        ([9], 0, [0, 1, 2, 3, 4]),
+        ([9, 10], 1, [0, 1, 2, 3, 9]),
+        ([9, 10], 3, [0, 1, 2, 9, 10]),
+        ([2, 9], 1, [0, 1, 2, 3, 4]),
+        ([2, 9], 2, [0, 1, 2, 3, 9]),
+        ([4, 9], 2, [0, 1, 2, 9, 4]),
+        ([5, 6, 7, 8, 9, 10], 9, [5, 6, 7, 8, 9]),
+    ],
+)
+def test_new_items_get_the_last_places_that_are_kept_for_them(
+    shelf: Shelf, new: list[int], places: int, expected: list[int]
+) -> None:
+    mask = np.zeros(12, np.bool_)
+    mask[new] = True
+    assert slate.renewed(arranged(shelf, Placement("home"), 5), mask, places).tolist() == expected
+
+
+def test_a_new_item_that_a_cap_kept_out_stays_out(shelf: Shelf) -> None:
+    mask = np.zeros(12, np.bool_)
+    mask[[3, 8]] = True
+    found = arranged(shelf, Placement("home", most_per_brand=1), 2)
+    assert slate.renewed(found, mask, 1).tolist() == [0, 8]

@@ -8,6 +8,7 @@ from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
 from endcap.app.learning import Outputs, corpus, evaluate, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
+from endcap.app.refresh import refresh
 from endcap.app.reports import Pages, health
 from endcap.app.shop import (
     API_KEYS,
@@ -49,6 +50,7 @@ __all__ = [
     "open_floor",
     "open_shop",
     "recommend",
+    "refresh",
     "relabelled",
     "revoke_key",
     "rotate_key",

@@ -1,9 +1,10 @@
 """What a shop's history teaches: training and evaluation."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
 from endcap.backends.log import Log
@@ -16,7 +17,11 @@ from endcap.errors import InvalidRequest
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from endcap.snapshot import Snapshot
     from endcap.training import Corpus, Protocol
+
+ENCODER: Final = "encoder."
+"""Before the names of the encoder's arrays, beside a snapshot's own."""
 
 PROTOCOLS: Final = ("next-basket", "time-split")
 
@@ -57,17 +62,27 @@ def _links(log: Log, end: int) -> tuple[Link, ...]:
 
 def train(shop: Shop, report: Report) -> str:
     """Learn from all history; the version that is current now. Raises: GateRefused where there is too little."""
-    from endcap.releases import sealed, write_snapshot
+    from endcap.releases import sealed
     from endcap.training import learn
 
     report("reading history")
     learned = learn(corpus(shop), None, None, report)
-    whose = sealed(learned.sessions, shop.secret())
-    registry = shop.registry()
+    sides = {} if learned.encoder is None else {ENCODER + name: each for name, each in learned.encoder.arrays().items()}
+    version = published(shop, learned.snapshot, sealed(learned.sessions, shop.secret()), sides)
+    shop.registry().label("snapshot", CURRENT, version)
+    return version
+
+
+def published(shop: Shop, snapshot: "Snapshot", whose: bytes, sides: Mapping[str, Any]) -> str:
+    """The version under which `snapshot` stands in the registry now, with `whose` sealed and the arrays `sides`.
+
+    No label points to it.
+    """
+    from endcap.releases import write_snapshot
+
     with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=shop.folder) as staging:
-        written = write_snapshot(learned.snapshot, Path(staging) / "files", shop.read_key(SIGNING_KEY), whose)
-        registry.publish("snapshot", written.version, Path(staging) / "files")
-    registry.label("snapshot", CURRENT, written.version)
+        written = write_snapshot(snapshot, Path(staging) / "files", shop.read_key(SIGNING_KEY), whose, sides)
+        shop.registry().publish("snapshot", written.version, Path(staging) / "files")
     return written.version
 
 

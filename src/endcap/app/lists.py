@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -42,6 +43,7 @@ def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
             currency=terms.currency,
             timezone=terms.timezone,
             readonly=readonly,
+            refresh=(sys.executable, "-m", "endcap", "refresh", "--shop", str(shop.folder)),
         )
         floor = Floor(ground)
         opened.pop_all()

@@ -107,6 +107,20 @@ def train(shop: ShopOption = SHOP) -> None:
 
 
 @app.command()
+def refresh(shop: ShopOption = SHOP) -> None:
+    """Bring new and changed items into every list without training; a running server does it by itself."""
+    from endcap import app as root
+    from endcap.cli.terminal import stages
+
+    with stages() as report:
+        version = root.refresh(root.open_shop(shop, os.environ), report)
+    if version is None:
+        typer.echo("the current snapshot knows all of the catalog already.")
+    else:
+        typer.echo(f"snapshot {version} is published and current; a running server takes it within seconds.")
+
+
+@app.command()
 def evaluate(
     protocol: Annotated[str, typer.Option(help="next-basket or time-split.")],
     split: Annotated[str, typer.Option(help="ISO date that parts history from cases, in the shop's time zone.")],

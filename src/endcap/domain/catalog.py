@@ -1,11 +1,18 @@
 """What the shop sells, as changes: every import, patch and derivation is a `Change` of one row."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from endcap.domain.ids import ItemKey
 
 SINCE_EVER = 0
 """The time of attributes whose file gives none, when they are first heard of."""
+
+
+UNSAID: Final = frozenset(
+    "link image_link mobile_link canonical_link additional_image_link gtin mpn availability_date".split()
+)
+"""Texts of a change that say nothing of what an item is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +47,13 @@ class Change:
     category: tuple[str, ...] | None = None
     text: dict[str, str] = field(default_factory=dict)
     cost: int | None = None
+
+
+def concerns_lists(change: Change) -> bool:
+    """Whether the lists should learn of `change`: it tells more than a price, a stock or a link.
+
+    >>> concerns_lists(Change(1, 5, price=5, stock=0)), concerns_lists(Change(1, 5, brand="Acme"))
+    (False, True)
+    """
+    told = (change.listed or None, change.brand, change.category, change.group)
+    return any(value is not None for value in told) or not UNSAID.issuperset(change.text)

@@ -16,3 +16,4 @@ class Placement:
     most_per_brand: int = 0
     most_per_category: int = 0
     diversity: float = 0.0
+    new_items: int = 0

@@ -56,7 +56,7 @@ class ItemFacts:
         )  # fmt: skip
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
-        """Rows beyond the snapshot have NaN statistics and live trends."""
+        """Rows beyond the snapshot have live trends, and the statistics of an item that nobody had touched."""
         learned, shelf, rows = self.statistics, moment.shelf, pool.rows
         columns = np.full((len(self.names), len(rows)), np.nan, np.float32)
         counts = (learned.recent30, learned.recent90, learned.total, learned.buyers, learned.again)
@@ -83,6 +83,7 @@ def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
     for place in range(len(rows)):
         row = rows[place]
         if row >= len(total):
+            columns[0:4, place], columns[5, place] = 0, 1
             continue
         columns[0, place], columns[1, place], columns[2, place] = recent30[row], recent90[row], total[row]
         columns[3, place], columns[4, place] = buyers[row], again[row]

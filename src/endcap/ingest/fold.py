@@ -128,6 +128,12 @@ def fold_events(kv: KV, shelf: Shelf, records: Sequence[Record]) -> None:
     _fold_state(kv, shelf, Batch.of(records))
 
 
+def fold_shelf(shelf: Shelf, records: Sequence[Record]) -> None:
+    """Fold `records`, in log order, into `shelf` alone."""
+    batch = Batch.of(records)
+    _fold_shelf(shelf, batch, batch.lines.take(~batch.lines.bot))
+
+
 def lake_lines(records: Sequence[Record]) -> pa.Table:
     """The lines of the events among `records` as the lake will keep them (schema INTERACTIONS)."""
     return _interactions(Batch.of(records).lines)
@@ -161,6 +167,10 @@ def _fold_lake(log: Log, tables: Tables, batch: Batch) -> None:
 def _fold_state(kv: KV, shelf: Shelf, batch: Batch) -> None:
     lines = batch.lines.take(~batch.lines.bot)
     _fold_shoppers(kv, lines, [(offset, noun) for offset, noun in batch.others if isinstance(noun, Link) and noun.user])
+    _fold_shelf(shelf, batch, lines)
+
+
+def _fold_shelf(shelf: Shelf, batch: Batch, lines: Lines) -> None:
     lines = lines.after(shelf.offset)
     seen = 0
     offsets, changes = lines.offset.tolist(), list[Change]()

@@ -1,6 +1,6 @@
 """Snapshots as files: signed, verified before anything is parsed, opened without copying; whose sessions, sealed."""
 
-from endcap.releases.files import read_snapshot, write_snapshot
+from endcap.releases.files import read_sides, read_snapshot, write_snapshot
 from endcap.releases.keys import new_signing_key, public_key_of
 from endcap.releases.seal import SEALED, Gone, hidden_sessions, sealed
 
@@ -10,6 +10,7 @@ __all__ = [
     "hidden_sessions",
     "new_signing_key",
     "public_key_of",
+    "read_sides",
     "read_snapshot",
     "sealed",
     "write_snapshot",

@@ -1,5 +1,7 @@
 """The snapshot directory (format 1): `manifest.json`, its signature, one `.npy` file per distinct array.
 
+Beside the snapshot's own arrays lie its *sides*: arrays that serving does not open, such as the encoder's.
+
 The manifest holds the tree of parts as JSON and the size and SHA-256 of every file. Reading verifies the signature,
 then every file, and only then parses; arrays are opened with mmap. Nothing is ever unpickled, and only the classes
 listed in `PARTS` are built.
@@ -7,12 +9,14 @@ listed in `PARTS` are built.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endcap.domain.ids import ItemKey
 from endcap.errors import SnapshotRejected
@@ -48,21 +52,30 @@ PARTS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def write_snapshot(snapshot: Snapshot, directory: Path, signing_key: bytes, sealed: bytes = b"") -> Snapshot:
+def write_snapshot(
+    snapshot: Snapshot,
+    directory: Path,
+    signing_key: bytes,
+    sealed: bytes = b"",
+    sides: Mapping[str, NDArray[Any]] | None = None,
+) -> Snapshot:
     """Write `snapshot` into the new `directory`; the one given back has its version, a digest of what was learned.
 
-    `sealed` says whose sessions it holds (`releases.seal`); it is signed too, and no part of what was learned.
+    `sealed` says whose sessions it holds (`releases.seal`); it is signed too, and no part of what was learned. An array
+    that is mapped from the file of another snapshot is not copied: its file is linked.
     """
     directory.mkdir(parents=True)
-    tree = _dismantled(replace(snapshot, version=""), directory, {})
+    names: dict[Path | int, str] = {}
+    tree = _dismantled(replace(snapshot, version=""), directory, names)
+    aside = _dismantled(sides or {}, directory, names)
     files = {path.name: _fingerprint(path) for path in sorted(directory.glob("*.npy"))}
     version = hashlib.sha256(json.dumps([tree, files], sort_keys=True).encode()).hexdigest()[:16]
     beside = {}
     if sealed:
         (directory / SEALED).write_bytes(sealed)
         beside = {SEALED: _fingerprint(directory / SEALED)}
-    listed = {"format": FORMAT, "version": version, "files": files, "beside": beside, "snapshot": tree}
-    manifest = json.dumps(listed, indent=1).encode()
+    content = {"format": FORMAT, "version": version, "files": files, "beside": beside, "snapshot": tree, "sides": aside}
+    manifest = json.dumps(content, indent=1).encode()
     (directory / MANIFEST).write_bytes(manifest)
     (directory / SIGNATURE).write_bytes(signed(signing_key, manifest))
     return replace(snapshot, version=version)
@@ -93,6 +106,19 @@ def read_snapshot(directory: Path, public_key: bytes, keys: Sequence[ItemKey]) -
     return replace(snapshot, version=version).checked()
 
 
+def read_sides(directory: Path, public_key: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays beside the snapshot of `directory`, empty if a release wrote it that knew none.
+
+    Raises: SnapshotRejected with the reason.
+    """
+    manifest = _manifest(directory, public_key)
+    aside = manifest.get("sides", {"mapping": {}})
+    for array in aside["mapping"].values():
+        _check_file(directory / array["array"], manifest["files"][array["array"]])
+    sides: dict[str, NDArray[Any]] = _rebuilt(aside, directory)
+    return sides
+
+
 def _manifest(directory: Path, public_key: bytes) -> dict[str, Any]:
     where = f"snapshot {directory.name}"
     try:
@@ -121,13 +147,18 @@ def _check_file(path: Path, fingerprint: Mapping[str, Any]) -> None:
         raise SnapshotRejected(f"{where} is not the file that was signed (size or SHA-256 differ); publish it again")
 
 
-def _dismantled(part: Any, directory: Path, names: dict[int, str]) -> Any:
-    """`part` as JSON; arrays go to files, equal array objects to one file."""
+def _dismantled(part: Any, directory: Path, names: dict[Path | int, str]) -> Any:
+    """`part` as JSON; arrays go to files, equal array objects to one file, mapped ones to a link to theirs."""
     if isinstance(part, np.ndarray):
-        if id(part) not in names:
-            names[id(part)] = f"{len(names):03d}.npy"
-            np.save(directory / names[id(part)], np.ascontiguousarray(part), allow_pickle=False)
-        return {"array": names[id(part)]}
+        mapped = _mapped(part)
+        key = mapped or id(part)
+        if key not in names:
+            names[key] = f"{len(names):03d}.npy"
+            if mapped:
+                _link(mapped, directory / names[key])
+            else:
+                np.save(directory / names[key], np.ascontiguousarray(part), allow_pickle=False)
+        return {"array": names[key]}
     if is_dataclass(part) and not isinstance(part, type):
         values = {each.name: _dismantled(getattr(part, each.name), directory, names) for each in fields(part)}
         return {"part": type(part).__name__, "fields": values}
@@ -136,6 +167,21 @@ def _dismantled(part: Any, directory: Path, names: dict[int, str]) -> Any:
     if isinstance(part, Mapping):
         return {"mapping": {key: _dismantled(value, directory, names) for key, value in part.items()}}
     return part
+
+
+def _mapped(array: NDArray[Any]) -> Path | None:
+    """The file that `array` is mapped from, whole."""
+    base = array.base
+    if isinstance(base, np.memmap) and base.filename and (base.shape, base.strides) == (array.shape, array.strides):
+        return Path(base.filename)
+    return None
+
+
+def _link(file: Path, new: Path) -> None:
+    try:
+        new.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, new)
 
 
 def _rebuilt(tree: Any, directory: Path) -> Any:

@@ -41,7 +41,7 @@ from endcap.serving.floor import Floor, Options
 from endcap.serving.lists import Chosen, all_shown, decided, follow, understand, without
 from endcap.serving.meters import Meters
 from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
-from endcap.serving.watch import Watch, warm
+from endcap.serving.watch import Refresher, Watch, warm
 from endcap.serving.writing import Intake, Journal, Pace, check_entries
 from endcap.snapshot import Snapshot
 
@@ -73,6 +73,7 @@ class Desk:
         )
         self._intake = Intake(floor.ground.log, self._fold)
         self.watch = Watch(floor.ground.current_snapshot, self._verified, meters)
+        self.refresher = Refresher(floor.ground.refresh, options.refresh_after_s, meters)
 
     @asynccontextmanager
     async def open(self, failed: Callable[[BaseException], None]) -> AsyncIterator[None]:
@@ -86,11 +87,14 @@ class Desk:
                 failed(error)
 
         await self.watch.look()
+        if self.watch.snapshot and self.floor.unknown_to(self.watch.snapshot):
+            self.refresher.news = self.floor.shelf.offset
         running = (
             self._intake.run(),
             self._journal.run(),
             self.watch.run(self._options.snapshot_poll_ms),
             self._checkpoints(),
+            self.refresher.run(lambda: self.watch.snapshot),
         )
         tasks = [asyncio.create_task(each) for each in running]
         for task in tasks:
@@ -226,7 +230,7 @@ class Desk:
         return RecordsAnswer(given, appended.offsets[len(first) :], appended.fresh[len(first) :])
 
     def _fold(self, records: Sequence[Record]) -> None:
-        self.floor.fold(records)
+        self.refresher.news = self.floor.fold(records) or self.refresher.news
         self._meters.shelf_offset.set(self.floor.shelf.offset)
 
     def _verified(self, version: str) -> Snapshot:

@@ -12,7 +12,7 @@ from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
 from endcap.backends.log import Log, Record
 from endcap.backends.log.bodies import unpack
-from endcap.domain.catalog import Assignment, Change
+from endcap.domain.catalog import Assignment, Change, concerns_lists
 from endcap.domain.ids import ItemKey
 from endcap.errors import GateRefused
 from endcap.ingest.checkpoint import pack_shelf
@@ -48,6 +48,7 @@ class Options:
     decision_flush_ms: int
     decision_kept_s: int
     checkpoint_s: int
+    refresh_after_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Ground:
     """What a floor stands on. `recent` keeps the latest decisions and has no file.
 
     `policy` gives the policy that holds now; `current_snapshot` the version that the label points to, `read_snapshot`
-    verifies and reads it, given the keys of all rows. `readonly` leaves all files as they are.
+    verifies and reads it, given the keys of all rows. `readonly` leaves all files as they are. `refresh` is the
+    command that brings new items into the lists, empty where there is none.
     """
 
     log: Log
@@ -69,6 +71,7 @@ class Ground:
     currency: str
     timezone: str
     readonly: bool = False
+    refresh: tuple[str, ...] = ()
 
 
 class Floor:
@@ -96,14 +99,22 @@ class Floor:
             keys += [noun.key for noun in nouns if noun.row >= len(keys)]
         return keys
 
-    def fold(self, records: Sequence[Record]) -> None:
-        """Take in fresh records, in order."""
+    def fold(self, records: Sequence[Record]) -> int:
+        """Take in fresh records, in order; the offset of the last change that concerns the lists, 0 if none does."""
+        news = 0
         fold_events(self.ground.kv, self.shelf, records)
         for offset, entry in records:
             if entry.kind == "change":
-                self.texts.apply(offset, unpack("change", entry.version, entry.body))
+                change = unpack("change", entry.version, entry.body)
+                self.texts.apply(offset, change)
+                news = offset if concerns_lists(change) else news
             elif entry.kind == "link":
                 self.people.adopt(unpack("link", entry.version, entry.body))
+        return news
+
+    def unknown_to(self, snapshot: Snapshot) -> bool:
+        """Whether there are items for sale that `snapshot` has no row of."""
+        return bool(self.shelf.listed[snapshot.rows : len(self.shelf)].any())
 
     def snapshot(self, version: str) -> Snapshot:
         """The verified snapshot `version`. Raises: SnapshotRejected."""

@@ -49,6 +49,10 @@ class Meters:
             ["outcome"],
             registry=self.registry,
         )
+        self.refreshes = Counter(
+            "endcap_refreshes", "Refreshes started by the server, by what came of them", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
         self.ready = Gauge(
             "endcap_ready", "1 while lists are answered from a verified snapshot", registry=self.registry
         )

@@ -6,7 +6,9 @@ logged with its reason, and is not tried again.
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -30,6 +32,7 @@ from endcap.state.crowd import Crowd, fold_crowd
 CURRENT: Final = "current"
 _SAMPLE: Final = 32
 _LOOK_S: Final = 1.0
+_AGAIN_S: Final = 60.0
 
 
 class Watch:
@@ -74,6 +77,64 @@ class Watch:
             self._meters.snapshots.labels("served").inc()
             self._meters.ready.set(1)
             log.info("snapshot_served", version=version)
+
+
+class Refresher:
+    """Starts `command` as a child process when the catalog has news for the lists; one at a time, ended with `run`.
+
+    `news` is the log offset of the latest change that concerns the lists. A child is due `after_s` seconds after the
+    first news that the snapshot lacks; after one that failed not before another minute.
+    """
+
+    def __init__(self, command: Sequence[str], after_s: float, meters: Meters) -> None:
+        self.news = 0
+        self._command = command
+        self._after_s = after_s
+        self._meters = meters
+        self._done: tuple[str, int] = ("", 0)
+        self._asked = False
+
+    def soon(self) -> None:
+        """Let the next child start without waiting."""
+        self._asked = True
+
+    async def run(self, serving: Callable[[], Snapshot | None]) -> None:
+        """Look once a second at what is served, for ever."""
+        waited = 0.0
+        while self._command and self._after_s > 0:
+            await asyncio.sleep(_LOOK_S)
+            snapshot = serving()
+            if snapshot is None or not (self._lacking(snapshot) or self._asked):
+                waited = 0.0
+                continue
+            waited += _LOOK_S
+            if self._asked or waited >= self._after_s:
+                self._asked, news = False, self.news
+                done = await self._refresh()
+                self._done = (snapshot.version, news) if done else self._done
+                waited = 0.0 if done else min(self._after_s - _AGAIN_S, 0.0)
+
+    def _lacking(self, snapshot: Snapshot) -> bool:
+        version, known = self._done
+        return self.news > max(snapshot.offset, known if version == snapshot.version else 0)
+
+    async def _refresh(self) -> bool:
+        child = await asyncio.create_subprocess_exec(
+            *self._command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+        )
+        try:
+            _, complaint = await child.communicate()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+            raise
+        done = child.returncode == 0
+        self._meters.refreshes.labels("done" if done else "failed").inc()
+        if not done:
+            last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            structlog.get_logger().error("refresh_failed", exit_code=child.returncode, reason=last[:500])
+        return done
 
 
 def warm(snapshot: Snapshot, policy: Policy) -> None:

@@ -1,6 +1,6 @@
 """From a ranking to a slate: rules that admit, caps, diversity, variants and reasons."""
 
-from endcap.slate.arrangement import Arranged, arranged, capped, shortage, variants
+from endcap.slate.arrangement import Arranged, arranged, capped, renewed, shortage, variants
 from endcap.slate.filters import FILTER_COLUMNS, check_filter
 from endcap.slate.reasons import FEWEST_PEOPLE, Witness, reasons
 from endcap.slate.rules import admit
@@ -15,6 +15,7 @@ __all__ = [
     "capped",
     "check_filter",
     "reasons",
+    "renewed",
     "shortage",
     "variants",
 ]

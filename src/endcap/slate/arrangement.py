@@ -44,6 +44,24 @@ def arranged(  # noqa: PLR0913 - a ranking, and what may alter it
     return Arranged(*_greedy(scores[:size], *codes, vectors, k, placement.diversity, brand_cap, category_cap))
 
 
+def renewed(arranged: Arranged, new: Bools, places: int) -> Ints:
+    """The chosen with the best `new` [n] of the ranking in the last places, until as many as `places` are new.
+
+    What a cap kept out stays out.
+    """
+    wanted = min(places, len(arranged.chosen)) - int(new[arranged.chosen].sum())
+    if wanted <= 0 or not new.any():
+        return arranged.chosen
+    free = new.copy()
+    free[arranged.chosen] = False
+    free[: len(arranged.brand_capped)] &= ~(arranged.brand_capped | arranged.category_capped)
+    coming = np.flatnonzero(free)[:wanted]
+    chosen = arranged.chosen.copy()
+    giving = np.flatnonzero(~new[chosen])[-len(coming) :] if len(coming) else coming
+    chosen[giving] = coming[: len(giving)]
+    return chosen
+
+
 def capped(rows: Rows, arranged: Arranged) -> tuple[Dropped, ...]:
     """The rows that a cap kept out, under its name."""
     size = len(arranged.brand_capped)

@@ -2,6 +2,7 @@
 
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.fit import Layer, Layers, Learned, LeftOut, cases, learn, train, train_layers
+from endcap.training.refresh import News, refreshed
 from endcap.training.replay import Case, Protocol
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "Layers",
     "Learned",
     "LeftOut",
+    "News",
     "Protocol",
     "Shop",
     "cases",
     "learn",
+    "refreshed",
     "train",
     "train_layers",
 ]

@@ -10,12 +10,12 @@ import pyarrow as pa
 from endcap.backends.db import Recorded
 from endcap.backends.encoder import Encoder
 from endcap.domain.arrays import Rows
+from endcap.domain.catalog import UNSAID, Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.people import Link
 from endcap.state import Shelf
 from endcap.training.history import History, read_history
 
-_UNSAID: Final = ("link", "image_link", "mobile_link", "canonical_link", "additional_image_link")
 _LONGEST: Final = 400
 
 
@@ -52,6 +52,30 @@ class Corpus:
         return group
 
 
+class Texts:
+    """What changes, taken in the order of their times, say in words."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, dict[str, str]] = {}
+
+    def take(self, change: Change) -> None:
+        """Take in one change."""
+        text = self._said.setdefault(change.row, {})
+        text.update(change.text)
+        if change.brand is not None:
+            text["brand"] = change.brand
+        if change.category is not None:
+            text["category"] = " ".join(change.category)
+
+    def described(self, shelf: Shelf, row: int) -> str:
+        """What the attributes of `row` say, of a group those of its first variant; a variant itself has no text."""
+        if shelf.group[row] != row:
+            return ""
+        variant = int(shelf.first[row])
+        said = self._said.get(variant if variant >= 0 else row, {})
+        return " ".join(value[:_LONGEST] for name, value in sorted(said.items()) if name not in UNSAID)
+
+
 class Shop:
     """The shelf and the texts of a corpus, moved forward in time: everything that happened before `at`."""
 
@@ -59,7 +83,7 @@ class Shop:
         self.corpus = corpus
         self.shelf = Shelf()
         self.shelf.reserve(len(corpus.keys))
-        self.texts: dict[int, dict[str, str]] = {}
+        self.texts = Texts()
         self._changes = sorted((recorded.change for recorded in corpus.changes), key=lambda change: change.at)
         self._times = np.array([change.at for change in self._changes], np.int64)
         self._applied = 0
@@ -79,12 +103,7 @@ class Shop:
         upto = int(np.searchsorted(self._times, at))
         for change in self._changes[self._applied : upto]:
             self.shelf.apply(change)
-            text = self.texts.setdefault(change.row, {})
-            text.update(change.text)
-            if change.brand is not None:
-                text["brand"] = change.brand
-            if change.category is not None:
-                text["category"] = " ".join(change.category)
+            self.texts.take(change)
         self._applied = max(upto, self._applied)
         times = self._history.time[self._order[self._seen :]]
         more = int(np.searchsorted(times, at))
@@ -92,10 +111,5 @@ class Shop:
         self._seen += more
 
     def described(self) -> list[str]:
-        """A text for every row: what its attributes say, for a group what its first variant's say."""
-        texts = [""] * len(self.shelf)
-        for row, text in self.texts.items():
-            texts[row] = " ".join(value[:_LONGEST] for name, value in sorted(text.items()) if name not in _UNSAID)
-        for group in np.flatnonzero(self.shelf.first[: len(texts)] >= 0).tolist():
-            texts[group] = texts[group] or texts[int(self.shelf.first[group])]
-        return texts
+        """A text for every row; see `Texts`."""
+        return [self.texts.described(self.shelf, row) for row in range(len(self.shelf))]

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from endcap.backends.encoder import Encoder
 from endcap.domain.instants import DAY, iso
 from endcap.errors import GateRefused
 from endcap.features import FeatureSet
@@ -58,11 +59,15 @@ class Window(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """The snapshot, the examples that its ranker was fitted on, and whose sessions its index holds."""
+    """The snapshot, the examples that its ranker was fitted on, whose sessions its index holds, and the text encoder.
+
+    `encoder` is None where no item has a text.
+    """
 
     snapshot: Snapshot
     examples: Examples
     sessions: SessionPeople
+    encoder: Encoder | None
 
 
 def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
@@ -95,7 +100,7 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
     sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
-    return Learned(_ranked(snapshot, examples, profile), examples, sessions)
+    return Learned(_ranked(snapshot, examples, profile), examples, sessions, fitted.encoder)
 
 
 def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
@@ -172,7 +177,7 @@ def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapsho
 
 def train_layers(corpus: Corpus, split: int, protocol: Protocol, report: Report) -> Layers:
     """The layers of the ladder, all fitted on what lies before `split` alone."""
-    snapshot, examples, _ = learn(corpus, split, protocol, report)
+    snapshot, examples, *_ = learn(corpus, split, protocol, report)
     layers, left_out = [], []
     names: tuple[str, ...] = ()
     for layer, added in LAYERS.items():

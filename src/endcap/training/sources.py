@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.backends.encoder import Encoder
+from endcap.domain.arrays import Bools, Floats, Rows
 from endcap.features import Feature, FeatureSet
 from endcap.features.affinity import Affinity
 from endcap.features.context import Context
@@ -20,6 +21,7 @@ from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
 from endcap.retrieval.sessions import SessionNeighbours
 from endcap.retrieval.tables import Table
+from endcap.state import Shelf
 from endcap.training import statistics
 from endcap.training.corpus import Shop
 from endcap.training.history import History
@@ -32,7 +34,8 @@ NEIGHBOURS: Final = 40
 SESSIONS_PER_ROW: Final = 300
 SHORT_TRAIL: Final = 24
 RARE: Final = 10
-_LEAST_COSINE: Final = 0.15
+LEAST_COSINE: Final = 0.15
+CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS = "content", "content_rare", "category", "arrivals"
 
 LAYERS: Final = {
     "popularity": ("popularity", "region", "season"),
@@ -44,15 +47,17 @@ LAYERS: Final = {
 
 
 class Fitted(NamedTuple):
-    """Sources and feature families of one instant, and the vectors that tell how alike items are.
+    """Sources and feature families of one instant, the vectors that tell how alike items are, and who made them.
 
     `session_shoppers` int32 [sessions] says whose each session of the index is; it is no part of what is learned.
+    `encoder` is None where no item has a text.
     """
 
     sources: tuple[Source, ...]
     features: FeatureSet
     alike: Floats
     session_shoppers: Rows
+    encoder: Encoder | None
 
 
 def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
@@ -62,11 +67,11 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     counted = history.weight > 0
     factors = fit_factors(history, rows, at, profile.factors)
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
-    content = _content(shop)
+    encoder, content = _content(shop)
     everything = np.arange(rows, dtype=np.int32)
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
-    rare = everything[(facts.total < RARE) & shop.shelf.available[:rows]]
-    vectors = {"factors": factors, "vectors": embeddings, "content": content}
+    rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
+    vectors = {"factors": factors, "vectors": embeddings, CONTENT: content}
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
     sources: list[Source] = [
         *_popularity(history, shop, facts, at, profile),
@@ -74,7 +79,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         Neighbours("cooccurrence", *_pairs(history, history.session, at, profile.cooccurrence, rows), profile.near),
         Neighbours("transitions", *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near),
         *(_near(name, space, everything, profile) for name, space in vectors.items()),
-        _near("content_rare", content, rare, profile),
+        _near(CONTENT_RARE, content, rare, profile),
         SessionNeighbours(
             "sessions", index,
             short, profile.session_neighbours, 0.5, 0.5,
@@ -90,7 +95,14 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.shape == "sessions"),
     ]
-    return Fitted(known, FeatureSet(tuple(families)), content if content.any() else embeddings, shoppers)
+    alike = content if content.any() else embeddings
+    return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
+
+
+def sellable(shelf: Shelf, rows: int) -> Bools:
+    """Which of the first `rows` rows a list may hold: groups, and items without one, that are available."""
+    alone: Bools = shelf.group[:rows] == np.arange(rows)
+    return shelf.available[:rows] & alone
 
 
 def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, profile: Profile) -> list[Source]:
@@ -100,10 +112,10 @@ def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, pr
         Shortlist("popularity", statistics.popularity(history, rows, at, half_life)),
         RegionPopularity("region", statistics.by_region(history, rows, at, 3 * half_life), history.regions),
         CategoryPopularity(
-            "category", statistics.by_category(history, category, at, 3 * half_life), category, profile.near
+            CATEGORY, statistics.by_category(history, category, at, 3 * half_life), category, profile.near
         ),
         Shortlist("season", statistics.season(facts)),
-        Shortlist("arrivals", statistics.arrivals(shop.shelf.born[:rows], at)),
+        Shortlist(ARRIVALS, statistics.arrivals(shop.shelf.born[:rows], sellable(shop.shelf, rows), at)),
     ]
 
 
@@ -117,14 +129,15 @@ def _pairs(
 
 def _near(name: str, vectors: Floats, allowed: Rows, profile: Profile) -> Neighbours:
     nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
-    return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, _LEAST_COSINE), nobody, profile.near)
+    return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, LEAST_COSINE), nobody, profile.near)
 
 
-def _content(shop: Shop) -> Floats:
+def _content(shop: Shop) -> tuple[Encoder | None, Floats]:
     texts = shop.described()
     if not any(texts):
-        return np.zeros((len(texts), 1), np.float32)
-    return shop.corpus.fit_encoder([text for text in texts if text]).encode(texts).astype(np.float32)
+        return None, np.zeros((len(texts), 1), np.float32)
+    encoder = shop.corpus.fit_encoder([text for text in texts if text])
+    return encoder, encoder.encode(texts).astype(np.float32)
 
 
 def _empty(source: Source) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Floats, Ints, Millis, Rows
+from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
 from endcap.features.items import WEEK, YEAR_DAYS, ItemStatistics
@@ -86,10 +86,10 @@ def by_category(history: History, category: Rows, at: int, half_life_days: float
     return _lists(keys[known], most, history.group[known], weight, len(category))
 
 
-def arrivals(born: Millis, at: int) -> Table:
-    """One list: items first heard of in the last 60 days, newest first; items of unknown age are not new."""
+def arrivals(born: Millis, sellable: Bools, at: int) -> Table:
+    """One list: what is sold and was first heard of in the last 60 days, newest first; what has no age is not new."""
     age_days = (at - np.where(born == NEVER, 0, born)) / DAY
-    new = (born != NEVER) & (age_days >= 0) & (age_days < NEW_DAYS)
+    new = sellable & (born != NEVER) & (age_days >= 0) & (age_days < NEW_DAYS)
     return _list(np.where(new, 1 - age_days / NEW_DAYS, 0).astype(np.float32))
 
 

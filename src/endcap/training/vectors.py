@@ -84,17 +84,18 @@ def unit(vectors: Floats) -> Floats:
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
-def nearest(vectors: Floats, allowed: Rows, most: int, least: float) -> Table:
-    """For every row the `most` rows of `allowed` with the largest cosine above `least`, exact, in blocks."""
+def nearest(vectors: Floats, allowed: Rows, most: int, least: float, among: Rows | None = None) -> Table:
+    """For every row (of `among`) the `most` of `allowed` with the largest cosine above `least`, exact, in blocks."""
     rows = len(vectors)
     known = np.abs(vectors).sum(axis=1) > 0
     allowed = allowed[known[allowed]]
+    asked = np.flatnonzero(known) if among is None else among[known[among]]
     targets = vectors[allowed].astype(np.float32)
     keys, found, weights = [], [], []
     with threadpool_limits(1, "blas"):
-        for begin in range(0, rows, _BLOCK):
-            block = np.arange(begin, min(begin + _BLOCK, rows))[known[begin : begin + _BLOCK]]
-            if not len(block) or not len(allowed):
+        for begin in range(0, len(asked), _BLOCK):
+            block = asked[begin : begin + _BLOCK]
+            if not len(allowed):
                 continue
             cosines = vectors[block].astype(np.float32) @ targets.T
             cosines[block[:, None] == allowed[None, :]] = -1

@@ -5,9 +5,9 @@ scripts without spaces), hashed, so that what is fitted is three arrays. Knows t
 training imports this module and serving does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -60,6 +60,16 @@ class LexicalEncoder(Encoder):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, lengths, out=vectors, where=lengths > 0)
         return vectors
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `lexical_of` takes."""
+        return {"buckets": self.buckets, "idf": self.idf, "directions": self.directions}
+
+
+def lexical_of(arrays: Mapping[str, NDArray[Any]]) -> LexicalEncoder:
+    """The encoder whose `arrays` these are. Raises: KeyError where one is missing."""
+    directions = arrays["directions"]
+    return LexicalEncoder(arrays["buckets"], arrays["idf"], directions, directions.shape[1])
 
 
 def fit_lexical(texts: Sequence[str], dimension: int = 64) -> LexicalEncoder:

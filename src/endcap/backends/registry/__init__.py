@@ -21,5 +21,8 @@ class Registry(Protocol):
     def label(self, artefact: Artefact, label: str, version: str) -> None:
         """Point `label` to `version`; readers see the old or the new, never neither."""
 
+    def relabel(self, artefact: Artefact, label: str, former: str, version: str) -> bool:
+        """Point `label` to `version` if it still points to `former`; whether it did."""
+
     def current(self, artefact: Artefact, label: str = "current") -> str | None:
         """The version that `label` points to."""

@@ -69,9 +69,21 @@ class DirectoryRegistry(Registry):
         _check_name(label)
         self.fetch(artefact, version)
         with self._alone(artefact):
-            labels = self._root / "labels" / artefact
-            make_folder(labels)
-            replace_file(labels / label, version.encode())
+            self._point(artefact, label, version)
+
+    def relabel(self, artefact: Artefact, label: str, former: str, version: str) -> bool:
+        """Point `label` to `version`, durable on return, if it still points to `former`; whether it did."""
+        self.fetch(artefact, version)
+        with self._alone(artefact):
+            same = self.current(artefact, label) == former
+            if same:
+                self._point(artefact, label, version)
+        return same
+
+    def _point(self, artefact: Artefact, label: str, version: str) -> None:
+        labels = self._root / "labels" / artefact
+        make_folder(labels)
+        replace_file(labels / label, version.encode())
 
     def current(self, artefact: Artefact, label: str = "current") -> str | None:
         """The version that `label` points to, None where it was never set."""
