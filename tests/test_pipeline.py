@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from endcap.domain.placements import Placement
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.pipeline import UNSHOWN_SAMPLE, rank, recommend
 from endcap.policy import Policy
+from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
-from endcap.state import NEWCOMER, Shelf, State
+from endcap.state import NEWCOMER, Moment, Shelf, State, observe
 from endcap.training import Case
 
 K = 8
@@ -74,3 +77,52 @@ def test_without_the_ranker_the_blend_decides(case: Case, snapshot: Snapshot, po
     ranking = rank(case.request, case.state, plain, policy)
     assert len(ranking.rows) == len(rank(case.request, case.state, snapshot, policy).rows)
     assert (ranking.scores >= ranking.scores[-1]).all()
+
+
+def test_a_filter_is_asked_beyond_the_quotas(case: Case, snapshot: Snapshot, policy: Policy) -> None:
+    narrow = replace(policy, placements={"home": Placement("home", quota=3)})
+    few = recommend(case.request, case.state, snapshot, narrow)
+    request = replace(case.request, filter="brand = 'brand 2'", k=7)
+    decision = recommend(request, case.state, snapshot, narrow)
+    assert [shown.row % 5 for shown in decision.slate] == [2] * 7
+    assert decision.short_because == ""
+    assert sum(row % 5 == 2 for row in rank(case.request, case.state, snapshot, narrow).rows.tolist()) < 7
+    (dropped,) = (rule for rule in decision.dropped if rule.rule == "filter")
+    assert len(dropped.rows) <= few.pool_size
+    impossible = recommend(replace(request, filter="brand = 'brand 9'"), case.state, snapshot, narrow)
+    assert (impossible.slate, impossible.short_because) == ((), "filter")
+
+
+def test_page_after_page_shows_everything_once(case: Case, snapshot: Snapshot, policy: Policy) -> None:
+    narrow = replace(policy, placements={"home": Placement("home", quota=5)})
+    request, pages = replace(case.request, k=7), []
+    while True:
+        decision = recommend(request, case.state, snapshot, narrow)
+        pages.append([shown.row for shown in decision.slate])
+        request = replace(request, shown=np.concatenate([request.shown, np.array(pages[-1], np.int32)]))
+        if decision.short_because:
+            break
+    listed = [row for page in pages for row in page]
+    assert len(listed) == len(set(listed))
+    assert decision.short_because == "shown_on_page"
+    assert len(listed) >= 50
+
+
+def test_ranks_beyond_a_quota_are_the_source_s_own() -> None:
+    proposal = Proposal(np.arange(10, dtype=np.int32), np.arange(10, 0, -1).astype(np.float32))
+
+    class Ten:
+        name = "ten"
+
+        def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
+            return proposal
+
+    shelf = Shelf()
+    shelf.reserve(10)
+    request = Request("home", 1, 1, 4)
+    pool = pool_of(
+        [Ten()], Placement("home", quota=2), request, observe(request, NEWCOMER, shelf), lambda rows: rows > 6
+    )
+    assert pool.rows.tolist() == [0, 1, 7, 8]
+    assert pool.ranks.tolist() == [[0, 1, 7, 8]]
+    assert pool.votes.tolist() == [[10, 9, 3, 2]]

@@ -56,7 +56,7 @@ def candidates(request: Request, state: State, snapshot: Snapshot, policy: Polic
     """What the sources propose and the rules admit, with its features."""
     placement = policy.placement(request.placement)
     moment = observe(request, state.shopper, state.shelf)
-    pool = pool_of(snapshot.sources, placement, request, moment)
+    pool = pool_of(snapshot.sources, placement, request, moment, slate.fit(request, moment))
     pool, dropped = slate.admit(placement, request, moment, pool)
     features = snapshot.features.matrix(request, moment, pool)
     return Candidates(request, moment, Offsets(state.shopper.offset, state.shelf.offset), pool, features, dropped)

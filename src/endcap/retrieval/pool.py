@@ -1,29 +1,58 @@
 """The pool: the union of what the sources propose, with every source's vote for every member."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from endcap.domain.arrays import Floats, Ints, Rows, compiled
+from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool, Proposal
 from endcap.domain.requests import Request
 from endcap.retrieval import Source
 from endcap.state import Moment
 
+_IN_ORDER: Ints = np.empty(0, np.int64)
 REACH = 1_000
 """How many proposals of a source are looked at; the votes of those beyond its quota count for members of the pool."""
 
 
-def pool_of(sources: Sequence[Source], placement: Placement, request: Request, moment: Moment) -> Pool:
-    """The first proposals of each source, as many as the placement's quota says, in the order of the sources."""
+Fit = Callable[[Rows], Bools]
+"""Which [n] of some group rows a request may show."""
+
+
+def pool_of(
+    sources: Sequence[Source], placement: Placement, request: Request, moment: Moment, fit: Fit | None = None
+) -> Pool:
+    """The first proposals of each source, as many as the placement's quota says, in the order of the sources.
+
+    With `fit`, a source goes on beyond its quota with proposals that fit, until it has a quota of them.
+    """
     proposals = [source.propose(request, moment, REACH) for source in sources]
     limits = np.array([placement.quotas.get(source.name, placement.quota) for source in sources], np.int64)
-    return merged(tuple(source.name for source in sources), proposals, limits)
+    names = tuple(source.name for source in sources)
+    return merged(names, proposals, limits) if fit is None else merged(names, *_deeper(proposals, limits, fit))
 
 
-def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints) -> Pool:
-    """One pool of `proposals`, `limits[s]` of each source; see `Pool`."""
+def _deeper(proposals: Sequence[Proposal], limits: Ints, fit: Fit) -> tuple[list[Proposal], Ints, Ints]:
+    """Proposals without those beyond the quota that do not fit, new limits, and the place that each had."""
+    rows = np.concatenate([proposal.rows for proposal in proposals]) if proposals else np.empty(0, np.int32)
+    fits, start = fit(rows), 0
+    found, places, reached = [], [np.empty(0, np.int64)], np.empty(len(limits), np.int64)
+    for index, (proposal, limit) in enumerate(zip(proposals, limits.tolist(), strict=True)):
+        mine = fits[start : start + len(proposal.rows)]
+        start += len(proposal.rows)
+        kept = np.flatnonzero(mine | (np.arange(len(mine)) < limit))
+        found.append(Proposal(proposal.rows[kept], proposal.votes[kept]))
+        places.append(kept)
+        reached[index] = max(limit, np.searchsorted(np.cumsum(mine[kept]), limit) + 1)
+    return found, reached, np.concatenate(places)
+
+
+def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints, places: Ints = _IN_ORDER) -> Pool:
+    """One pool of `proposals`, `limits[s]` of each source; see `Pool`.
+
+    `places` int64 gives the rank of each proposal by its source, where that is not its order.
+    """
     starts = np.zeros(len(proposals) + 1, np.int64)
     np.cumsum([len(proposal.rows) for proposal in proposals], out=starts[1:])
     if not starts[-1]:
@@ -31,12 +60,12 @@ def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints) 
         return Pool(np.empty(0, np.int32), names, empty, empty)
     rows = np.concatenate([proposal.rows for proposal in proposals])
     votes = np.concatenate([proposal.votes for proposal in proposals])
-    members, table, ranks = _union(rows, votes, starts, limits)
+    members, table, ranks = _union(rows, votes, starts, limits, places)
     return Pool(members, names, table, ranks)
 
 
 @compiled
-def _union(rows: Rows, votes: Floats, starts: Ints, limits: Ints) -> tuple[Rows, Floats, Floats]:
+def _union(rows: Rows, votes: Floats, starts: Ints, limits: Ints, places: Ints) -> tuple[Rows, Floats, Floats]:
     capacity = 16
     while capacity < 2 * len(rows):
         capacity *= 2
@@ -60,5 +89,5 @@ def _union(rows: Rows, votes: Floats, starts: Ints, limits: Ints) -> tuple[Rows,
                 slot = (slot + 1) & (capacity - 1)
             if slots[slot] != -1:
                 table[source, members[slot]] = votes[place]
-                ranks[source, members[slot]] = place - starts[source]
+                ranks[source, members[slot]] = places[place] if len(places) else place - starts[source]
     return found[:size].copy(), table, ranks

@@ -3,7 +3,7 @@
 from endcap.slate.arrangement import Arranged, arranged, capped, renewed, shortage, variants
 from endcap.slate.filters import FILTER_COLUMNS, check_filter
 from endcap.slate.reasons import FEWEST_PEOPLE, Witness, reasons
-from endcap.slate.rules import admit
+from endcap.slate.rules import admit, fit
 
 __all__ = [
     "FEWEST_PEOPLE",
@@ -14,6 +14,7 @@ __all__ = [
     "arranged",
     "capped",
     "check_filter",
+    "fit",
     "reasons",
     "renewed",
     "shortage",

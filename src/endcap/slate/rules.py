@@ -48,6 +48,9 @@ def _among(rows: Rows, listed: Rows) -> Bools:
     return np.equal(ordered[place], rows)
 
 
+MANY: Final = 50
+"""So many exclusions may empty a pool."""
+
 FILTER: Final = "filter"
 """The rule of the request's own filter."""
 
@@ -59,6 +62,17 @@ RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("purchased", _purchased),
     (FILTER, _unfit),
 )
+
+
+def fit(request: Request, moment: Moment) -> Callable[[Rows], Bools] | None:
+    """Which group rows the filter and the exclusions of `request` leave, to be asked of more than the pool.
+
+    None where they leave nearly everything.
+    """
+    if not request.filter and not len(request.shown) and len(request.exclude) < MANY:
+        return None
+    listed = moment.shelf.group[np.concatenate([request.exclude, request.shown])]
+    return lambda rows: admitted(request, moment.shelf, rows) & ~_among(rows, listed)
 
 
 def admit(placement: Placement, request: Request, moment: Moment, pool: Pool) -> tuple[Pool, tuple[Dropped, ...]]:
