@@ -25,6 +25,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import CATALOG
+from endcap.serving.calls import RECORDS, RecordsCall
 from servers import Server, serving
 from shelves import build
 
@@ -238,6 +239,15 @@ def test_a_second_import_at_once_is_refused_by_the_name_of_the_first(server: Ser
     assert second.returncode == 2
     assert f"process {os.getpid()} (" in said
     assert said.endswith("is importing through the server already; wait for it or stop it\n")
+
+
+def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(server: Server, shop: Path) -> None:
+    """An import may read its file for longer than a server keeps an idle connection."""
+    connection = connected(app.open_shop(shop, {}))
+    assert connection is not None
+    with closing(connection):
+        time.sleep(6)
+        connection.call("POST", RECORDS, msgspec.msgpack.encode(RecordsCall()))
 
 
 def test_a_server_that_was_killed_is_not_asked(shop: Path, files: Path) -> None:

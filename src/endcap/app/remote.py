@@ -28,6 +28,12 @@ from endcap.ingest.rows import Directory
 from endcap.serving.calls import MAX_RECORDS, MESSAGE_PACK, RECORDS, RecordsAnswer, RecordsCall
 
 IMPORT_LOCK: Final = "run/import.lock"
+CALL_S: Final = 0.03
+"""What a call should take: lists wait for it to be folded."""
+
+_LEAST_RECORDS: Final = 200
+_IDLE_S: Final = 2.0
+"""After this a connection is not trusted: the server closes one that has been idle for five seconds."""
 _ONE_IMPORT: Final = "{holder} is importing through the server already; wait for it or stop it"
 _ANSWER_S: Final = 60.0
 _WAIT_S: Final = 300.0
@@ -45,6 +51,7 @@ class Connection:
         self._server = server
         parts = urlsplit(server.address)
         self._http = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S)
+        self._answered = time.monotonic()
 
     def call(self, method: str, path: str, body: bytes = b"", media_type: str = MESSAGE_PACK) -> bytes:
         """The body of the answer; asked again while the server says that it is too busy.
@@ -69,11 +76,15 @@ class Connection:
         self._http.close()
 
     def _answer(self, method: str, path: str, body: bytes, media_type: str) -> tuple[int, bytes, float]:
+        if time.monotonic() - self._answered > _IDLE_S:
+            self._http.close()
         headers = {"Authorization": f"Bearer {self._server.token}", "Content-Type": media_type}
         try:
             self._http.request(method, path, body, headers)
             response = self._http.getresponse()
-            return response.status, response.read(), float(response.headers.get("retry-after") or 1)
+            told = response.read()
+            self._answered = time.monotonic()
+            return response.status, told, float(response.headers.get("retry-after") or 1)
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
             raise BackendUnavailable(
@@ -152,16 +163,21 @@ class ServedLog(Log):
 
     def __init__(self, reader: Log, connection: Connection) -> None:
         self._reader, self._connection = reader, connection
+        self._chunk = _LEAST_RECORDS
 
     def append(self, stream: Stream, entries: Sequence[Entry]) -> Appended:
         """Chunk after chunk, each of them whole, durable and folded; rows stand already and are passed over."""
         if stream != "events":
             raise BackendUnavailable(f"the server at {self._connection.address} writes {stream} itself")
         sent = [entry for entry in entries if entry.kind != "row"]
-        told = [
-            self._connection_answer(RecordsCall(entries=sent[start : start + MAX_RECORDS]))
-            for start in range(0, len(sent), MAX_RECORDS)
-        ]
+        told: list[RecordsAnswer] = []
+        start = 0
+        while start < len(sent):
+            began, size = time.monotonic(), self._chunk
+            told.append(self._asked(RecordsCall(entries=sent[start : start + size])))
+            took = (time.monotonic() - began) / 2
+            self._chunk = max(_LEAST_RECORDS, size // 2) if took > CALL_S else min(MAX_RECORDS, size + _LEAST_RECORDS)
+            start += size
         offsets = iter([offset for answer in told for offset in answer.offsets])
         fresh = iter([new for answer in told for new in answer.fresh])
         return Appended(
@@ -174,11 +190,11 @@ class ServedLog(Log):
         given: list[Assignment] = []
         for start in range(0, len(keys), MAX_RECORDS):
             some = keys[start : start + MAX_RECORDS]
-            rows = self._connection_answer(RecordsCall(rows=list(some))).rows
+            rows = self._asked(RecordsCall(rows=list(some))).rows
             given += [Assignment(row, key) for row, key in zip(rows, some, strict=True)]
         return given
 
-    def _connection_answer(self, call: RecordsCall) -> RecordsAnswer:
+    def _asked(self, call: RecordsCall) -> RecordsAnswer:
         return _ANSWER.decode(self._connection.call("POST", RECORDS, msgspec.msgpack.encode(call)))
 
     def read(self, stream: Stream, after: int, limit: int) -> list[Record]:
