@@ -20,6 +20,9 @@ from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import Moment, State, observe
 
+POOLS_OF_K: Final = 4
+"""A filter that leaves fewer than so many times k of the pool is asked of more than the pool."""
+
 FEW_TOUCHES: Final = 10
 """A new arrival with fewer interactions on the shelf has not had its chance yet."""
 
@@ -56,8 +59,11 @@ def candidates(request: Request, state: State, snapshot: Snapshot, policy: Polic
     """What the sources propose and the rules admit, with its features."""
     placement = policy.placement(request.placement)
     moment = observe(request, state.shopper, state.shelf)
-    pool = pool_of(snapshot.sources, placement, request, moment, slate.fit(request, moment))
-    pool, dropped = slate.admit(placement, request, moment, pool)
+    pool, dropped = slate.admit(placement, request, moment, pool_of(snapshot.sources, placement, request, moment))
+    fit = slate.fit(request, moment)
+    if fit is not None and len(pool) < POOLS_OF_K * request.k:
+        deeper = pool_of(snapshot.sources, placement, request, moment, fit)
+        pool, dropped = slate.admit(placement, request, moment, deeper)
     features = snapshot.features.matrix(request, moment, pool)
     return Candidates(request, moment, Offsets(state.shopper.offset, state.shelf.offset), pool, features, dropped)
 
