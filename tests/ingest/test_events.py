@@ -20,8 +20,9 @@ from endcap.errors import InvalidFeed
 from endcap.formats.files import open_table
 from endcap.ingest import Ports, Summary
 from endcap.ingest.events import import_events
-from endcap.ingest.loader import event_key
+from endcap.ingest.loader import Digests, Loader, event_key
 from endcap.ingest.mapping import EventsMapping, read_mapping
+from endcap.state import Shopper
 
 Write = Callable[[str, str], Path]
 OpenShop = Callable[..., AbstractContextManager[Ports]]
@@ -239,27 +240,77 @@ with opened(Path({folder!r})) as shop:
 """
 
 
-def test_an_import_killed_halfway_is_completed_by_running_it_again(
-    tmp_path: Path, open_shop: OpenShop, written: Write, now: int
+@pytest.mark.parametrize("ids", ["", 'event_id = "n"'])
+def test_an_import_killed_halfway_goes_on_where_it_was(
+    tmp_path: Path, open_shop: OpenShop, written: Write, now: int, ids: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count, file, mapping = 66_000, tmp_path / "events.parquet", written("m.toml", VIEWS)
+    count, file, mapping = 140_000, tmp_path / "events.parquet", written("m.toml", VIEWS + ids)
     frame = pl.DataFrame({"n": pl.int_range(count, eager=True)}).select(
-        at=1_300_000_000_000 + pl.col("n") // 2 * 1_000, code=pl.col("n") * 7919 % 5_000, who=pl.col("n") * 31 % 900
+        "n",
+        at=1_300_000_000_000 + pl.col("n") // 2 * 1_000,
+        code=pl.col("n") // 40_000 * 7919 % 5_000,
+        who=pl.col("n") // 10 * 31 % 900,
     )
+    if not ids:
+        frame = frame.with_columns(at=pl.lit(1_300_000_000_000))
     frame.write_parquet(file)
     places = {"tests": Path(__file__).parent, "folder": tmp_path / "killed", "mapping": mapping, "events": file}
     command = [sys.executable, "-c", CHILD.format(**{name: str(place) for name, place in places.items()})]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        assert int(child.stdout.readline()) < count
+        durable = int(child.stdout.readline())
         os.kill(child.pid, signal.SIGKILL)
+    loaded: list[int] = []
+    load = Loader.load
+
+    def counted(self: Loader, rows: pl.DataFrame, appended: Callable[[Digests], None]) -> None:
+        loaded.append(len(rows))
+        load(self, rows, appended)
+
+    monkeypatch.setattr(Loader, "load", counted)
     told: list[tuple[list[Record], list[bytes | None], object]] = []
     for folder in ("killed", "calm"):
         with open_shop(tmp_path / folder) as shop:
+            loaded.clear()
             summary = import_events(shop, open_table(file), read_mapping(mapping, EventsMapping), now)
-            assert summary.fresh + summary.known == count
-            assert bool(summary.known) == (folder == "killed")
+            assert summary.fresh + summary.known == summary.rows == count
+            assert sum(loaded) <= count - (durable if folder == "killed" else 0) + count // 20
             people = [b"shopper:" + keyed_hash(shop.secret, "visitor", str(n)) for n in range(900)]
             state = shop.kv.get_many([*people, b"shelf"])
             told.append((shop.log.read("events", 0, 10**6), state, shop.tables.interactions(Window())))
+            assert not list(shop.quarantine.glob("*"))
     assert told[0] == told[1]
+
+
+def test_a_finished_import_needs_no_journal_to_add_nothing(shop: Ports, written: Write, now: int) -> None:
+    rows = "i1,A,c,2011-10-01,1,1,UK\n" * 3 + "i1,A,c,x,1,1,UK\n"
+    imported(shop, written, rows, now)
+    assert [path.suffix for path in shop.quarantine.iterdir()] == [".jsonl"]
+    assert imported(shop, written, rows, now).fresh == 0
+
+
+def test_rows_of_one_event_id_are_lines_of_one_event_and_a_row_delivered_twice_counts_once(
+    shop: Ports, written: Write, now: int
+) -> None:
+    rows = (
+        "i1,A,c,2011-10-01,1,1,UK\ni1,B,c,2011-10-01,2,1,UK\ni1,A,c,2011-10-01,1,1,UK\n"
+        "i2,A,c,2011-10-01,1,1,UK\ni3,A,d,2011-10-02,1,1,UK\n"
+    )
+    summary = imported(shop, written, rows, now, MAPPING + 'event_id = "invoice"\n')
+    assert [[line.quantity for line in event.lines] for event in events(shop)] == [[1, 2], [1], [1]]
+    assert (summary.fresh, summary.known) == (4, 1)
+    lines = shop.tables.interactions(Window()).to_pylist()
+    assert [(line["row"], line["line"]) for line in lines] == [(0, 0), (1, 1), (0, 0), (0, 0)]
+
+
+def test_names_that_are_no_event_of_ours_are_left_out_and_counted(shop: Ports, written: Write, now: int) -> None:
+    mapping = MAPPING.replace("'refund' ELSE 'purchase'", "'page_view' ELSE 'purchase'")
+    summary = imported(shop, written, "i1,A,c,2011-10-01,-1,1,UK\n,,,x,-1,,\ni1,A,c,2011-10-01,1,1,UK\n", now, mapping)
+    assert (summary.rows, summary.fresh, summary.quarantined, summary.beside) == (3, 1, 0, {"page_view": 2})
+
+
+def test_a_refund_takes_its_purchase_back(shop: Ports, written: Write, now: int) -> None:
+    imported(shop, written, "i1,A,c,2011-10-01,1,1,UK\ni1,A,c,2011-10-02,-1,1,UK\n", now)
+    (packed,) = shop.kv.get_many([b"shopper:" + keyed_hash(shop.secret, "user", "c")])
+    assert packed is not None
+    assert Shopper.unpacked(packed).purchases["count"].tolist() == [0]

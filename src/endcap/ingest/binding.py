@@ -46,7 +46,7 @@ class Fields(NamedTuple):
 class Fitting(NamedTuple):
     """What a batch came to: the fields of the rows that fit and of those that do not, rows read, rows left out.
 
-    `beside` counts rows that are not of `Among`, by what they have instead.
+    `beside` counts rows that are not of `Among`, by what they have instead; `last` is the number of the last row.
     """
 
     fields: pl.DataFrame
@@ -54,6 +54,7 @@ class Fitting(NamedTuple):
     rows: int
     left_out: int
     beside: Mapping_[str, int] = {}
+    last: int = 0
 
 
 class Among(NamedTuple):
@@ -83,17 +84,25 @@ class Binding:
     keep: pl.Expr
     fields: tuple[_Field, ...]
 
-    def batches(self, checks: Sequence[Check], quarantine: Quarantine, among: Among | None = None) -> Iterator[Fitting]:
+    def batches(
+        self, checks: Sequence[Check], quarantine: Quarantine, among: Among | None = None, after: int = 0
+    ) -> Iterator[Fitting]:
         """The fields of the fitting rows, batch by batch, a `ROW` number beside them; misfits go to `quarantine`.
 
-        `checks` see the fields; the first that is bad names the reason, failed conversions before all.
+        Rows up to the number `after` are passed over. `checks` see the fields; the first that is bad names the reason,
+        failed conversions before all.
         """
         failed = {f"\0{field.name}": field.failed for field in self.fields if field.failed is not None}
         unread = (Check(field.name, pl.col(f"\0{field.name}"), f"is not a {field.wanted}") for field in self.fields)
         checks = [*(check for check in unread if f"\0{check.field}" in failed), *checks]
         told = [field.name for field in self.fields if not field.name.startswith(_TYPES)]
         torn = 0
-        for numbers, frame in self.file.batches(tuple(self.stored)):
+        for all_numbers, whole in self.file.batches(tuple(self.stored)):
+            coming = all_numbers > after
+            numbers, frame = all_numbers[coming], whole.filter(coming) if after else whole
+            if not len(numbers) and not any(number > after for number, _ in self.file.torn[torn:]):
+                torn = len(self.file.torn)
+                continue
             stored = frame.select(**self.stored).with_columns(pl.Series(ROW, numbers))
             kept = stored.filter(self.keep)
             fields = kept.select(ROW, **{field.name: field.value for field in self.fields}, **failed)
@@ -105,15 +114,17 @@ class Binding:
                 fields = fields.filter(~strange) if beside else fields
             wrong = _first_bad(fields, checks)
             self._put_away(kept.with_columns(wrong), checks, quarantine)
-            news = self.file.torn[torn:]
-            torn += len(news)
+            news = [told_ for told_ in self.file.torn[torn:] if told_[0] > after]
+            torn = len(self.file.torn)
             for number, reason in news:
                 quarantine.add(number, "", WITHHELD, reason)
             fitting, misfits = (
                 fields.filter(chosen).select(ROW, *told) for chosen in (wrong.is_null(), wrong.is_not_null())
             )
             left_out = len(stored) - len(kept) - sum(beside.values())
-            yield Fitting(fitting, misfits, len(frame) + len(news), left_out, beside)
+            yield Fitting(
+                fitting, misfits, len(frame) + len(news), left_out, beside, int(numbers[-1]) if len(numbers) else after
+            )
 
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())

@@ -1,9 +1,15 @@
-"""The shelf as bytes, so that a start need not read the whole log again. Knows its format (2), not where it is kept."""
+"""What an interruption must not lose: the shelf as bytes, and how far the import of a file has come.
 
+Knows both formats and, of a file, where its journal lies; not what is imported.
+"""
+
+import os
+from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from endcap.errors import BackendUnavailable
 from endcap.state import Names, Shelf
@@ -85,3 +91,61 @@ def _restored(stored: _Stored) -> Shelf:
         attribute.codes[: stored.size] = np.frombuffer(kept.codes, np.int32)
         attribute.told[: stored.size] = np.frombuffer(kept.told, np.int64)
     return shelf
+
+
+MARKS: Final = 1
+"""The format of a journal."""
+
+
+class Mark(msgspec.Struct):
+    """An import up to `row` of its file, all of it in the log, which ended at `end`.
+
+    `seen` digests of rows and `misfits` bytes of the quarantine were written by then; `counts` are sums by name.
+    """
+
+    format: int
+    end: int
+    row: int
+    seen: int
+    misfits: int
+    counts: dict[str, dict[str, int]]
+
+
+class Journal:
+    """The mark of one file's import and the digests of its rows, in `folder` until the import is finished."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._mark = folder / f"{name}.progress"
+        self._seen = folder / f"{name}.seen"
+
+    def read(self, end: int) -> tuple[Mark, NDArray[np.uint64]] | None:
+        """Where to go on, None at the beginning; `end` is the log's, and a mark beyond it is of another log."""
+        try:
+            mark = msgspec.json.decode(self._mark.read_bytes(), type=Mark)
+            seen = np.fromfile(self._seen, "<u8", mark.seen)
+        except (OSError, msgspec.DecodeError):
+            mark, seen = None, np.empty(0, np.uint64)
+        if mark is None or mark.format != MARKS or mark.end > end or len(seen) < mark.seen:
+            self.forget()
+            return None
+        os.truncate(self._seen, 8 * mark.seen)
+        return mark, seen
+
+    def note(self, mark: Mark, digests: NDArray[np.uint64]) -> None:
+        """Keep `mark` and, before it, the digests of the rows since the last one; durable on return."""
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        with self._seen.open("ab") as file:
+            file.write(digests.astype("<u8").tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished = self._mark.with_name(self._mark.name + ".unfinished")
+        with unfinished.open("wb") as file:
+            file.write(msgspec.json.encode(mark))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._mark)
+
+    def forget(self) -> None:
+        """The import is finished, or begins anew."""
+        for path in (self._mark, self._seen):
+            path.unlink(missing_ok=True)

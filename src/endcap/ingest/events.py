@@ -5,10 +5,12 @@ a crash, adds only what is missing.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
 
+import numpy as np
 import polars as pl
 
 from endcap.domain.events import KINDS
@@ -17,7 +19,8 @@ from endcap.expressions import Type
 from endcap.formats import Table
 from endcap.formats.event_rows import EventFile
 from endcap.ingest import Ports, Report, Summary
-from endcap.ingest.binding import ROW, Among, Check, Fields, bind
+from endcap.ingest.binding import ROW, Among, Check, Fields, Fitting, bind
+from endcap.ingest.checkpoint import MARKS, Journal, Mark
 from endcap.ingest.checks import (
     CLOCK_SKEW,
     MAX_ID,
@@ -28,7 +31,7 @@ from endcap.ingest.checks import (
     price_check,
 )
 from endcap.ingest.fold import project
-from endcap.ingest.loader import Loader, grouped
+from endcap.ingest.loader import Digests, Loader, grouped
 from endcap.ingest.mapping import EventFields, EventsMapping
 from endcap.ingest.quarantine import Quarantine
 
@@ -43,6 +46,7 @@ OLDEST: Final = 788_918_400_000
 BOTS: Final = r"(?i)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pingdom|uptime|python-requests|curl/|wget/"
 """What the user agents of machines say."""
 
+_LOADED: Final = ("fresh", "known", "new_items", "bots", "quarantined")
 _IDS: Final = ("user_id", "visitor_id", "session_id", "transaction_id")
 _STORED: Final[dict[Type, pl.DataType]] = {
     "text": pl.String(),
@@ -51,46 +55,99 @@ _STORED: Final[dict[Type, pl.DataType]] = {
 }
 
 
-class _Noted(NamedTuple):
-    """What a person wants to know of the rows read beside their number."""
-
-    names: Counter[str]
-    currencies: Counter[str]
-
-
 def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, report: Report | None = None) -> Summary:
     """Append the events of `table` to the log and fold them into everything that reads it; `now` is when (ms UTC).
+
+    One that was broken off goes on behind the last row that is durable.
 
     Raises: InvalidFeed where a mapped column is missing, no row fits, or the currency is not the shop's.
     """
     check_currency(shop, mapping.currency, mapping.path)
-    file = table.path
     binding = bind(mapping, table, shop.timezone, FIELDS)
+    name = f"{table.path.name}-{table.digest()}.jsonl"
     project(shop)
-    rows = left_out = 0
-    noted = _Noted(Counter(), Counter())
     checks, among = _checks(mapping, shop.currency, now), Among("name", list(KINDS))
-    whole, told = _Whole(mapping), report or (lambda *_: None)
-    with (
-        Quarantine(shop.quarantine, f"{file.name}-{table.digest()}.jsonl") as quarantine,
-        Loader(shop, now) as loader,
-    ):
-        for batch in binding.batches(checks, quarantine, among):
-            rows, left_out = rows + batch.rows, left_out + batch.left_out
-            noted.names.update(batch.beside)
-            for frame in whole.events(_complete(batch.fields)):
-                loader.load(_priced(frame, shop.currency, noted.currencies), partial(told, rows, table.rows))
-        for frame in whole.rest():
-            loader.load(_priced(frame, shop.currency, noted.currencies), partial(told, rows, table.rows))
+    whole = _Whole(mapping, isinstance(table, EventFile))
+    with Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
+        course = _Course(shop, table, Journal(shop.quarantine, f"{name}-{_digest(mapping)}"), (quarantine, loader))
+        for batch in binding.batches(checks, quarantine, among, course.after):
+            course.take(batch)
+            frame = whole.events(_complete(batch.fields))
+            if len(frame):
+                row = whole.durable(frame, batch.last)
+                loader.load(
+                    _priced(frame, shop.currency, course.counts["currencies"]), course.noted(row, whole.waiting, report)
+                )
+        rest = whole.rest()
+        if rest is not None:
+            loader.load(_priced(rest, shop.currency, course.counts["currencies"]), course.noted(None, 0, report))
     kept = quarantine.finish()
+    course.journal.forget()
     if quarantine.count and not loader.fresh + loader.known:
-        raise nothing_fits(file, quarantine, kept)
-    known = loader.known + whole.repeated
-    return Summary(
-        rows, left_out, quarantine.count, loader.fresh, known, loader.new_items, kept, beside=dict(noted.names),
-        currencies=dict(noted.currencies), clocks=dict(table.clocks) if isinstance(table, EventFile) else {},
-        bots=loader.bots,
-    )  # fmt: skip
+        raise nothing_fits(table.path, quarantine, kept)
+    return course.summary(kept, whole.repeated)
+
+
+def _digest(mapping: EventsMapping) -> str:
+    return blake2b(repr(mapping).encode(), digest_size=4).hexdigest()
+
+
+class _Course:
+    """One import on its way: what was counted, and the journal from which a later one goes on behind `after`."""
+
+    def __init__(self, shop: Ports, table: Table, journal: Journal, parts: tuple[Quarantine, Loader]) -> None:
+        self._shop, self._table, self.journal = shop, table, journal
+        self._quarantine, self._loader = parts
+        names = ("rows", "beside", "currencies", "clocks")
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+        self.after = self._seen = 0
+        self._digests: Digests = np.empty(0, np.uint64)
+        found = journal.read(shop.log.end("events"))
+        if found is not None:
+            mark, seen = found
+            self.after, self._seen = mark.row, mark.seen
+            self.counts = {name: Counter(mark.counts[name]) for name in names}
+            self._loader.seen.number(seen)
+            self._loader.fresh, self._loader.known, self._loader.new_items, self._loader.bots, misfits = (
+                self.counts["rows"].pop(name, 0) for name in _LOADED
+            )
+            self._quarantine.go_on(mark.misfits, misfits)
+
+    def take(self, batch: Fitting) -> None:
+        """Count what was read."""
+        self.counts["rows"].update(rows=batch.rows, left_out=batch.left_out)
+        self.counts["beside"].update(batch.beside)
+
+    def noted(self, row: int | None, waiting: int, report: Report | None) -> Callable[[Digests], None]:
+        """What is to be done when all up to `row` is durable, but for `waiting` rows; None: none could go on there."""
+        misfits, rows = self._quarantine.written(), self.counts["rows"]["rows"]
+        counts = {name: dict(counter) for name, counter in self.counts.items()}
+        counts["rows"]["rows"] -= waiting
+        told = self._quarantine.count
+
+        def note(digests: Digests) -> None:
+            self._digests = np.concatenate([self._digests, digests])
+            if row is not None:
+                loader, end = self._loader, self._shop.log.end("events")
+                loaded = zip(_LOADED, (loader.fresh, loader.known, loader.new_items, loader.bots, told), strict=True)
+                counts["rows"] |= dict(loaded)
+                self._seen += len(self._digests)
+                self.journal.note(Mark(MARKS, end, row, self._seen, misfits, counts), self._digests)
+                self._digests = digests[:0]
+            if report:
+                report(rows, self._table.rows)
+
+        return note
+
+    def summary(self, kept: Path | None, repeated: int) -> Summary:
+        """What became of all rows, those of an import that was broken off too."""
+        counts, loader = self.counts, self._loader
+        clocks = self._table.clocks if isinstance(self._table, EventFile) else {}
+        return Summary(
+            counts["rows"]["rows"], counts["rows"]["left_out"], self._quarantine.count, loader.fresh,
+            loader.known + repeated, loader.new_items, kept, beside=dict(counts["beside"]),
+            currencies=dict(counts["currencies"]), clocks=dict(clocks), bots=loader.bots,
+        )  # fmt: skip
 
 
 def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
@@ -145,7 +202,9 @@ class _Whole:
     Rows that repeat one of their event word for word are dropped and counted as `repeated`: delivered twice.
     """
 
-    def __init__(self, mapping: EventsMapping) -> None:
+    def __init__(self, mapping: EventsMapping, entire: bool) -> None:
+        """`entire`: no event goes on in the next batch."""
+        self._entire = entire
         given = mapping.formulas().keys()
         self._by: list[str] = [str(name) for name in ("event", "event_id") if name in given][:1]
         if self._by == ["event_id"]:
@@ -153,22 +212,32 @@ class _Whole:
         self.repeated = 0
         self._waiting: pl.DataFrame | None = None
 
-    def events(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def events(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows of whole events, with their lines numbered."""
         if self._waiting is not None:
             frame = pl.concat([self._waiting, frame])
             self._waiting = None
-        if self._by and len(frame):
+        if self._by and len(frame) and not self._entire:
             last = frame[self._by[0]][-1]
             going_on = (pl.col(self._by[0]) == last).fill_null(False)
             self._waiting, frame = frame.filter(going_on), frame.filter(~going_on)
-        if len(frame):
-            yield self._numbered(frame)
+        return self._numbered(frame)
 
-    def rest(self) -> Iterator[pl.DataFrame]:
+    def durable(self, frame: pl.DataFrame, last: int) -> int | None:
+        """The row up to which nothing waits once `frame` is loaded; None where rows before its last one wait."""
+        if self._waiting is None or not len(self._waiting):
+            return last
+        first = int(self._waiting[ROW].to_numpy().min())
+        return first - 1 if first > int(frame[ROW].to_numpy().max()) else None
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait."""
+        return 0 if self._waiting is None else len(self._waiting)
+
+    def rest(self) -> pl.DataFrame | None:
         """What waits, at the end of the file."""
-        if self._waiting is not None and len(self._waiting):
-            yield self._numbered(self._waiting)
+        return self._numbered(self._waiting) if self._waiting is not None and len(self._waiting) else None
 
     def _numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
         if self._by[:1] == ["event_id"]:

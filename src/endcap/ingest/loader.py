@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise, repeat
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,8 @@ from endcap.domain.occurrences import Occurrences
 from endcap.ingest import Ports
 from endcap.ingest.fold import RANGE, Batch, take_in
 from endcap.ingest.rows import assignment_entry
+
+Digests: TypeAlias = NDArray[np.uint64]
 
 NUMBER: Final = "\0number"
 """The column that numbers the lines of an event from 0; the lines of one event stand together."""
@@ -70,8 +73,11 @@ class Loader(AbstractContextManager["Loader"]):
         finally:
             self._thread.shutdown()
 
-    def load(self, frame: pl.DataFrame, appended: Callable[[], None] = lambda: None) -> None:
-        """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread."""
+    def load(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> None:
+        """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread.
+
+        It gets the beginnings of the digests that `seen` was asked about.
+        """
         block = self._block(frame, appended)
         self._wait()
         self._under_way = self._thread.submit(self._append, block)
@@ -81,7 +87,7 @@ class Loader(AbstractContextManager["Loader"]):
             self._under_way.result()
             self._under_way = None
 
-    def _block(self, frame: pl.DataFrame, appended: Callable[[], None]) -> _Block:
+    def _block(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> _Block:
         item = coded(frame["item_id"])
         assignments = self._directory.plan(ItemKey("item", each) for each in item.values)
         self._directory.adopt(assignments)
@@ -89,7 +95,7 @@ class Loader(AbstractContextManager["Loader"]):
         rows = np.array([self._directory.row(ItemKey("item", each)) for each in item.values], np.int32)
         ids = _Ids.of(frame, self._shop.secret)
         lines = _lines(frame, rows[item.codes], ids, self._shop.secret)
-        keys = _keys(frame, lines, ids, self._shop.secret, self.seen)
+        keys, digests = _keys(frame, lines, ids, self._shop.secret, self.seen)
         given = [assignment_entry(assignment, self._now) for assignment in assignments]
         first = np.flatnonzero(lines.number == 0)
         columns = zip(
@@ -101,7 +107,7 @@ class Loader(AbstractContextManager["Loader"]):
             repeat(bodies.FORMAT),
             strict=False,
         )
-        return _Block([*given, *map(Entry._make, columns)], lines, assignments, appended)
+        return _Block([*given, *map(Entry._make, columns)], lines, assignments, partial(appended, digests))
 
     def _append(self, block: _Block) -> None:
         lines, rows = block.lines, len(block.assignments)
@@ -206,21 +212,27 @@ def event_key(secret: bytes, event_id: str) -> bytes:
     return blake2b(f"event:{event_id}".encode("utf-8", "surrogatepass"), digest_size=16, key=secret).digest()
 
 
-def _keys(frame: pl.DataFrame, lines: Lines, ids: _Ids, secret: bytes, seen: Occurrences) -> list[bytes]:
-    """The key of each event: of its `event_id`, else of its content and how often that came before in the file."""
+def _keys(
+    frame: pl.DataFrame, lines: Lines, ids: _Ids, secret: bytes, seen: Occurrences
+) -> tuple[list[bytes], Digests]:
+    """The key of each event: of its `event_id`, else of its content and how often that came before in the file.
+
+    And the beginnings of the digests of the latter.
+    """
     first = np.flatnonzero(lines.number == 0)
     named = frame["event_id"].gather(first).to_list()
     unnamed = np.array([event_id is None for event_id in named], np.bool_)
     if not unnamed.any():
-        return [event_key(secret, event_id) for event_id in named]
+        return [event_key(secret, event_id) for event_id in named], np.empty(0, np.uint64)
     digests = _digests(lines, ids, first)
     prefixes = np.frombuffer(b"".join(digests), "<u8")[::2]
     numbers = np.zeros(len(digests), np.int64)
     numbers[unnamed] = seen.number(prefixes[unnamed])
-    return [
+    keys = [
         event_key(secret, event_id) if event_id is not None else digest if number == 1 else _nth(digest, number)
         for event_id, digest, number in zip(named, digests, numbers.tolist(), strict=True)
     ]
+    return keys, prefixes[unnamed]
 
 
 def _nth(digest: bytes, number: int) -> bytes:

@@ -1,6 +1,7 @@
 """Rows that do not fit, one JSON object a line: row, field, value, reason. No value of a person is written."""
 
 import json
+import os
 from pathlib import Path
 from typing import Final, Self, TextIO
 
@@ -38,6 +39,20 @@ class Quarantine:
             self._file = self._unfinished.open("w", encoding="utf-8")
         misfit = {"row": row, "field": field, "value": _shown(value), "reason": reason}
         self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
+
+    def written(self) -> int:
+        """The bytes written so far."""
+        if self._file is None:
+            return 0
+        self._file.flush()
+        return self._unfinished.stat().st_size
+
+    def go_on(self, size: int, count: int) -> None:
+        """Take up what an interrupted import left: `count` misfits in the first `size` bytes."""
+        if size and self._unfinished.exists():
+            os.truncate(self._unfinished, size)
+            self._file = self._unfinished.open("a", encoding="utf-8")
+            self.count, self.first = count, "of what its first line says"
 
     def finish(self) -> Path | None:
         """Give the file its name; None where nothing was added."""
