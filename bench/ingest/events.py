@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -51,7 +53,7 @@ def events(rows: int) -> pl.DataFrame:
             "item_id": np.char.add("sku-", item.astype(str)),
             "visitor_id": np.char.add("v", visitor[visit].astype(str)),
             "session_id": np.char.add("s", visit.astype(str)),
-            "transaction_id": np.where(order >= 0, np.char.add("t", order.astype(str)), None),
+            "transaction_id": np.where(order >= 0, np.char.add("t", order.astype(str)), ""),
             "quantity": rng.integers(1, 4, rows),
             "price": (item % 300 + 1) / 2,
             "region": np.array(["DE", "AT", "CH"])[visit % 3],
@@ -81,18 +83,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--format", choices=("mapped", "ga4"), default="mapped")
+    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.write:
+        frame = events(given.rows)
+        frame.write_parquet(given.write) if given.write.suffix == ".parquet" else write_ga4(frame, given.write)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         mapping = folder / "events.toml" if given.format == "mapped" else None
         file = folder / ("events.parquet" if mapping else "events.jsonl")
         if mapping:
             mapping.write_text(MAPPING, encoding="utf-8")
-        if os.fork() == 0:  # what is written is no part of the memory measured
-            frame = events(given.rows)
-            frame.write_parquet(file) if mapping else write_ga4(frame, file)
-            os._exit(0)
-        os.wait()
+        # Written by another process, for what that takes is no part of the memory measured.
+        subprocess.run(  # noqa: S603 (this file)
+            [sys.executable, __file__, "--rows", str(given.rows), "--write", str(file)], check=True
+        )
         app.initialise(folder / "shop", "EUR", "UTC")
         shop = app.open_shop(folder / "shop", {})
         began, cpu = time.perf_counter(), time.process_time()
