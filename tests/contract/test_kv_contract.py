@@ -96,7 +96,8 @@ def test_no_byte_of_a_forgotten_key_or_its_value_stays_in_any_file(opened: Open,
     for start in range(0, 600, 60):
         kv.set_many({key: key[8:] * generator.randrange(1, 30) for key in keys[start : start + 60]})
         kv.save()
-    kv.forget([*keys[:60], b"shopper:nobody"])
+    kv.delete_many(keys[:60])
+    kv.scrub([*keys[:60], b"shopper:nobody"])
     content = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
     assert [key for key in keys[:60] if key[8:] in content] == []
     assert all(key[8:] in content for key in keys[60:])

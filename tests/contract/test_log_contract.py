@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from endcap.backends.log import Entry, Log
+from endcap.backends.log import Entry, Log, Stream
 from endcap.errors import BackendUnavailable
 
 ADAPTERS = {
     "sqlite": "endcap.backends.log.sqlite:SqliteLog",
 }
+ALL: dict[Stream, int] = {"events": 2**62, "decisions": 2**62}
 WRITER = Path(__file__).with_name("log_writer.py")
 
 
@@ -156,8 +157,8 @@ def test_people_are_forgotten_in_every_stream_and_others_stay(opened: Callable[.
     log = opened()
     log.append("events", [entry(b"1", b"p"), entry(b"2", b"q"), entry(b"3"), entry(b"4", b"r"), entry(b"5", b"p")])
     log.append("decisions", [entry(b"d", b"p"), entry(b"e", b"q")])
-    assert log.forget([b"p", b"r", b"nobody", b""]) == 4
-    assert log.forget([b"p"]) == 0
+    assert log.forget([b"p", b"r", b"nobody", b""], ALL) == 4
+    assert log.forget([b"p"], ALL) == 0
     for each in (log, opened(readonly=True)):
         assert [found.entry.key for found in each.read("events", 0, 9)] == [b"2", b"3"]
         assert [found.entry.key for found in each.read("decisions", 0, 9)] == [b"e"]
@@ -166,11 +167,19 @@ def test_people_are_forgotten_in_every_stream_and_others_stay(opened: Callable[.
         assert sorted(each.shoppers("events")) == [b"q"]
 
 
+def test_what_came_after_stays(log: Log) -> None:
+    log.append("events", [entry(b"1", b"p"), entry(b"2", b"p"), entry(b"3", b"p")])
+    log.append("decisions", [entry(b"d", b"p")])
+    assert log.forget([b"p"], {"events": 2}) == 2
+    assert [found.offset for found in log.person("events", b"p")] == [3]
+    assert [found.offset for found in log.person("decisions", b"p")] == [1]
+
+
 def test_what_is_forgotten_does_not_come_back_and_leaves_its_offset_unused(opened: Callable[..., Log]) -> None:
     log = opened()
     log.append("events", [entry(b"1", b"q"), entry(b"2", b"p")])
     log.append("decisions", [entry(b"d", b"p")])
-    log.forget([b"p"])
+    log.forget([b"p"], ALL)
     log.close()
     log = opened()
     assert (log.end("events"), log.end("decisions")) == (2, 1)
@@ -193,7 +202,7 @@ def test_no_byte_of_a_forgotten_person_stays_in_any_file(opened: Callable[..., L
         )
     gone = people[:50]
     kept = [found for found in log.read("events", 0, 10_000) if found.entry.shopper not in gone]
-    log.forget(gone)
+    log.forget(gone, ALL)
     assert log.read("events", 0, 10_000) == kept
     content = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
     assert [who.hex() for who in gone if who in content] == []
@@ -208,10 +217,10 @@ def test_forgetting_goes_on_beside_writers(log: Log) -> None:
     with ThreadPoolExecutor(4) as pool:
         sent = [pool.submit(send, number) for number in range(4)]
         for _ in range(10):
-            log.forget([b"0"])
+            log.forget([b"0"], ALL)
         for each in sent:
             each.result()
-    log.forget([b"0"])
+    log.forget([b"0"], ALL)
     assert [len(log.person("events", b"%d" % n)) for n in range(4)] == [0, 40, 40, 40]
     assert log.end("events") == 160
 
@@ -308,7 +317,7 @@ def test_a_reader_may_open_the_log_meanwhile_and_sees_what_is_appended(opened: C
     for write in (
         lambda: reader.append("events", [entry()]),
         lambda: reader.commit("fold", 1),
-        lambda: reader.forget([b"p"]),
+        lambda: reader.forget([b"p"], ALL),
     ):
         with pytest.raises(BackendUnavailable, match="opened for reading"):
             write()

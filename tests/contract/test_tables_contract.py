@@ -1,6 +1,7 @@
 """What every lake keeps to; an adapter is one line in ADAPTERS."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -109,6 +110,33 @@ def test_a_range_without_lines_is_written_as_nothing(lake: Tables) -> None:
 def test_a_window_holds_its_start_and_not_its_end(lake: Tables, window: Window, expected: list[int]) -> None:
     lake.write(lines([1, 2, 3, 4, 5], [-DAY, DAY - 1, DAY, 2 * DAY - 1, 2 * DAY]), 1, 5)
     assert sorted(set(lake.interactions(window)["offset"].to_pylist())) == expected
+
+
+def test_people_are_forgotten_up_to_an_offset_and_others_stay(opened: Callable[..., Tables]) -> None:
+    lake = opened()
+    lake.write(lines([1, 2, 3], [0, DAY, DAY]), 1, 3)
+    lake.write(lines([4, 5], [0, 0]), 4, 5)
+    gone = [b"%016d" % offset for offset in (2, 3, 5)]
+    assert lake.forget(gone, 4) == 3
+    assert lake.forget(gone, 4) == 0
+    assert lake.interactions(Window())["offset"].to_pylist() == [1, 4, 5]
+    assert opened().interactions(Window(DAY)).schema.equals(INTERACTIONS, check_metadata=True)
+    lake.write(lines([6], [0]), 6, 6)
+    assert opened().interactions(Window())["offset"].to_pylist() == [1, 4, 5, 6, 6]
+
+
+def test_whoever_reads_while_people_are_forgotten_finds_them_whole_or_gone(opened: Callable[..., Tables]) -> None:
+    lake = opened()
+    for start in range(1, 200, 20):
+        lake.write(lines(list(range(start, start + 20)), [0] * 20), start, start + 19)
+    whole = len(lake.interactions(Window()))
+    with ThreadPoolExecutor(1) as pool:
+        reads = pool.submit(lambda: [len(opened().interactions(Window())) for _ in range(12)])
+        for offset in range(1, 200, 13):
+            assert lake.forget([b"%016d" % offset], 200) == 1 + (offset % 3 == 0)
+        counts = reads.result()
+    assert counts == sorted(counts, reverse=True)
+    assert whole >= counts[0] >= counts[-1] >= len(lake.interactions(Window()))
 
 
 def test_lines_of_another_schema_or_range_are_refused(lake: Tables) -> None:

@@ -8,6 +8,7 @@ from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
 from endcap.app.learning import Outputs, corpus, evaluate, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
+from endcap.app.privacy import Named, erase, export
 from endcap.app.refresh import refresh
 from endcap.app.reports import Pages, health
 from endcap.app.shop import (
@@ -32,14 +33,17 @@ __all__ = [
     "SHOPPER_KEY",
     "SIGNING_KEY",
     "Listed",
+    "Named",
     "Options",
     "Outputs",
     "Pages",
     "Shop",
     "corpus",
     "create_key",
+    "erase",
     "evaluate",
     "explain",
+    "export",
     "health",
     "import_catalog",
     "import_events",

@@ -36,18 +36,20 @@ def importing(shop: Shop) -> Iterator[ingest.Ports]:
 @contextmanager
 def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
     """The shop's own files, to be written."""
-    from endcap.ingest.fold import open_shelf
+    from endcap.ingest.fold import FOLDED, open_shelf
     from endcap.ingest.texts import open_texts
+    from endcap.privacy import Stores, finish
 
     with closing(shop.catalog()) as catalog, closing(shop.kv()) as kv:
-        terms = shop.settings.shop
+        terms, tables = shop.settings.shop, shop.tables()
+        finish(Stores(log, kv, tables.forget, FOLDED))
         texts = open_texts(kv)
         texts.catch_up(log)
         yield ingest.Ports(
             log=log,
             kv=kv,
             catalog=catalog,
-            tables=shop.tables(),
+            tables=tables,
             shelf=open_shelf(kv),
             secret=shop.secret(),
             quarantine=shop.folder / "quarantine",

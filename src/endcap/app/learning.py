@@ -11,10 +11,11 @@ from endcap.backends.log import Log
 from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
-from endcap.domain.people import Link
+from endcap.domain.people import Link, forgotten
 from endcap.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.console import RenderableType
 
     from endcap.snapshot import Snapshot
@@ -51,8 +52,22 @@ def corpus(shop: Shop) -> "Corpus":
             changes += [Recorded(at, noun) for at, noun in nouns if isinstance(noun, Change)]
             lines.append(lake_lines([record for record in tail if record.offset > in_lake]))
         links = _links(log, end)
-    interactions = pa.concat_tables(lines).unify_dictionaries()
+        interactions = _without_erased(log, pa.concat_tables(lines).unify_dictionaries())
     return Corpus(interactions, tuple(changes), tuple(keys), end, fit_lexical, links)
+
+
+def _without_erased(log: Log, lines: "pa.Table") -> "pa.Table":
+    """`lines` without those that an erasure under way, or interrupted, has not removed yet."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from endcap.privacy import unfinished
+
+    for offset, erasure in unfinished(log):
+        gone = [key for key in pc.unique(lines["shopper"]).to_pylist() if forgotten(key) in erasure.people]
+        theirs = pc.is_in(lines["shopper"], value_set=pa.array(gone, pa.binary(16)))
+        lines = lines.filter(pc.invert(pc.and_(theirs, pc.less_equal(lines["offset"], offset))))
+    return lines
 
 
 def _links(log: Log, end: int) -> tuple[Link, ...]:

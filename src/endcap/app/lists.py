@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from endcap.app.shop import API_KEYS, CURRENT, POLICY, PUBLIC_KEY, Shop, now_ms
+from endcap.app.shop import API_KEYS, CURRENT, LAKE, POLICY, PUBLIC_KEY, Shop, now_ms
 from endcap.errors import BackendUnavailable, InvalidRequest, InvalidSettings, SnapshotRejected
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
     """The shop with everything that the log holds folded in. `readonly` leaves all files as they are."""
     from endcap.backends.kv.memory import MemoryKV
-    from endcap.releases import read_snapshot
+    from endcap.backends.tables.lake_files import forget
+    from endcap.releases import hidden_in, read_snapshot
     from endcap.serving import Floor
     from endcap.serving.floor import Ground
     from endcap.serving.watch import PolicyFile
@@ -39,6 +41,10 @@ def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
             read_snapshot=lambda version, keys: read_snapshot(
                 registry.fetch("snapshot", version), shop.read_key(PUBLIC_KEY), keys
             ),
+            hidden_sessions=lambda version, erasures: hidden_in(
+                registry.fetch("snapshot", version), shop.secret(), erasures
+            ),
+            forget_lines=partial(forget, shop.folder / LAKE),
             secret=shop.secret(),
             currency=terms.currency,
             timezone=terms.timezone,

@@ -7,7 +7,7 @@ Knows how the server is reached, not what is sent.
 import http.client
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any, Final
@@ -222,7 +222,7 @@ class ServedLog(Log):
         """Refused: consumers of this log are the server's."""
         raise self._refused("commits")
 
-    def forget(self, people: Collection[bytes]) -> int:
+    def forget(self, people: Collection[bytes], until: Mapping[Stream, int]) -> int:
         """Refused: people are erased by the server."""
         raise self._refused("forgets")
 

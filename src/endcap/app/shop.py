@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = "endcap.toml"
 POLICY: Final = "policy.toml"
+LAKE: Final = "lake"
 SHOPPER_KEY: Final = "keys/shopper.key"
 SIGNING_KEY: Final = "keys/signing.key"
 PUBLIC_KEY: Final = "keys/signing.pub"
@@ -95,7 +96,7 @@ class Shop:
         """The lake; loads a training library."""
         from endcap.backends.tables.duckdb_lake import DuckLake
 
-        return DuckLake(self.folder / "lake")
+        return DuckLake(self.folder / LAKE)
 
 
 def settings_of(folder: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from endcap.cli import reports
+from endcap.cli import privacy, reports
 from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
 from endcap.errors import EndcapError, InvalidRequest
@@ -32,6 +32,8 @@ app.add_typer(imports, name="import")
 
 app.command()(reports.health)
 app.add_typer(keys, name="keys")
+app.command()(privacy.erase)
+app.command()(privacy.export)
 
 
 @app.command()

@@ -36,6 +36,9 @@ SHELF_KEY: Final = b"shelf"
 SHOPPER_PREFIX: Final = b"shopper:"
 LINKED_PREFIX: Final = b"linked:"
 """Before a visitor's key: the key of the user whose state that visitor's events are folded into."""
+FOLDED: Final = (SHELF_KEY, SHOPPER_PREFIX, LINKED_PREFIX)
+"""The prefixes of all that is folded from the log into kv."""
+
 CATALOG, LAKE = "catalog", "lake"
 
 

@@ -2,11 +2,12 @@
 
 from endcap.releases.files import read_sides, read_snapshot, write_snapshot
 from endcap.releases.keys import new_signing_key, public_key_of
-from endcap.releases.seal import SEALED, Gone, hidden_sessions, sealed
+from endcap.releases.seal import SEALED, Gone, hidden_in, hidden_sessions, sealed
 
 __all__ = [
     "SEALED",
     "Gone",
+    "hidden_in",
     "hidden_sessions",
     "new_signing_key",
     "public_key_of",

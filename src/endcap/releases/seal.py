@@ -5,7 +5,9 @@ shopper keys, encrypted by AES-SIV (RFC 5297; equal content, equal bytes) under 
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
@@ -73,10 +75,22 @@ def hidden_sessions(content: bytes, secret: bytes, erasures: Iterable[Gone]) -> 
         ) from None
     starts, sessions = np.frombuffer(opened.starts, "<i8"), np.frombuffer(opened.sessions, "<i4")
     gone = {person for erasure in erasures if erasure.offset > opened.offset for person in erasure.people}
-    known = {opened.people[at : at + _DIGEST]: at // _DIGEST for at in range(0, len(opened.people), _DIGEST)}
-    places = sorted(known[person] for person in gone if person in known)
-    found = [sessions[starts[place] : starts[place + 1]] for place in places]
+    known = range(len(opened.people) // _DIGEST)
+    found = []
+    for person in sorted(gone):
+        place = bisect_left(known, person, key=lambda at: opened.people[at * _DIGEST : (at + 1) * _DIGEST])
+        if opened.people[place * _DIGEST : (place + 1) * _DIGEST] == person:
+            found.append(sessions[starts[place] : starts[place + 1]])
     return np.concatenate([*found, np.empty(0, np.int32)]).astype(np.int32)
+
+
+def hidden_in(directory: Path, secret: bytes, erasures: Iterable[Gone]) -> Rows | None:
+    """`hidden_sessions` of a verified snapshot's directory; None where it was trained before sessions were sealed."""
+    try:
+        content = (directory / SEALED).read_bytes()
+    except FileNotFoundError:
+        return None
+    return hidden_sessions(content, secret, erasures)
 
 
 def _key(secret: bytes) -> bytes:

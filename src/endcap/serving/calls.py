@@ -3,7 +3,7 @@
 Knows names, types and bounds. Does not know rows, hashes or what becomes of a call.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,6 +17,8 @@ MAX_REQUESTS = 20
 MAX_K = 200
 MAX_RECORDS = 1_000
 RECORDS = "/v1/admin/records"
+ERASURES = "/v1/admin/erasures"
+EXPORTS = "/v1/admin/exports"
 MESSAGE_PACK = "application/msgpack"
 MAX_SESSION = 200
 MAX_ANCHORS = 100
@@ -340,6 +342,36 @@ class DecisionAnswer(Struct, frozen=True):
     pool_size: int
     items: list[ShownAnswer]
     dropped: list[DroppedAnswer]
+
+
+class PersonCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/admin/erasures` and `POST /v1/admin/exports`: one person, by one of the shop's own ids."""
+
+    user_id: Annotated[str, Meta(max_length=256)] = ""
+    visitor_id: Annotated[str, Meta(max_length=256)] = ""
+
+
+class ErasureAnswer(Struct, frozen=True):
+    """What is gone, from every file: records of events and decisions, lines of the lake; rows up to `at` are refused.
+
+    `visitors` counts the visitors who were this person.
+    """
+
+    at: str
+    records: int
+    lines: int
+    visitors: int
+
+
+class ExportAnswer(Struct, frozen=True):
+    """Everything that is held about one person, by plain names and the shop's item ids; nobody else's."""
+
+    format: int
+    exported_at: str
+    logins: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    lists_shown: list[dict[str, Any]]
+    profile: dict[str, Any]
 
 
 class StatusAnswer(Struct, frozen=True):

@@ -18,7 +18,9 @@ from endcap.domain.arrays import NO_ROWS
 from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
+from endcap.domain.instants import iso
 from endcap.errors import BackendUnavailable
+from endcap.privacy import Asked, export, find_person, remove
 from endcap.serving import goods, writing
 from endcap.serving.answers import explanation, recommendation
 from endcap.serving.calls import (
@@ -26,8 +28,10 @@ from endcap.serving.calls import (
     BatchCall,
     CatalogItemCall,
     DecisionAnswer,
+    ErasureAnswer,
     EventCall,
     EventsAnswer,
+    ExportAnswer,
     ItemsAnswer,
     OfferCall,
     RecommendationAnswer,
@@ -71,6 +75,7 @@ class Desk:
         self._journal = Journal(
             floor.ground.log, floor.ground.recent, Pace(options.decision_flush_ms, options.decision_kept_s), meters
         )
+        self._erasing = asyncio.Lock()
         self._intake = Intake(floor.ground.log, self._fold)
         self.watch = Watch(floor.ground.current_snapshot, self._verified, meters)
         self.refresher = Refresher(floor.ground.refresh, options.refresh_after_s, meters)
@@ -228,6 +233,30 @@ class Desk:
         appended = await self._intake.append([*first, *call.entries])
         edge.logged(first)
         return RecordsAnswer(given, appended.offsets[len(first) :], appended.fresh[len(first) :])
+
+    async def erase(self, user_id: str, visitor_id: str) -> ErasureAnswer:
+        """Forget one person: in lists and figures at once, in every file on return. Raises: BackendUnavailable."""
+        floor, log = self.floor, self.floor.ground.log
+        async with self._erasing:
+            first = floor.edge.unlogged(self._clocks.now())
+            await self._intake.append(first)
+            floor.edge.logged(first)
+            person = find_person(floor.people, floor.ground.secret, log, (user_id, visitor_id))
+            at = self._clocks.now()
+            appended = await self._intake.append([floor.leave(person, at)])
+            await self.watch.hide(floor.masked)
+            await self._journal.forget(person.shoppers)
+            removed = await asyncio.to_thread(remove, floor.stores(), person.shoppers, appended.offsets[0])
+            await self.watch.hide(floor.masked)
+        return ErasureAnswer(iso(at), removed.records, removed.lines, len(person.stays))
+
+    async def export(self, user_id: str, visitor_id: str) -> ExportAnswer:
+        """Everything that is held about one person. Raises: BackendUnavailable."""
+        floor = self.floor
+        await self._journal.flush()
+        person = find_person(floor.people, floor.ground.secret, floor.ground.log, (user_id, visitor_id))
+        asked = Asked(self._clocks.now(), floor.ground.currency, floor.rows.keys())
+        return ExportAnswer(**await asyncio.to_thread(export, floor.ground.log, person, asked))
 
     def _fold(self, records: Sequence[Record]) -> None:
         self.refresher.news = self.floor.fold(records) or self.refresher.news

@@ -4,23 +4,35 @@ Opened on a ground that the composition root lays, which alone knows adapters an
 event loop's thread alone touches shelf, shoppers and texts; `save` and `snapshot` may run in a worker thread.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
-from endcap.backends.log import Log, Record
+from endcap.backends.log import Entry, Log, Record
 from endcap.backends.log.bodies import unpack
+from endcap.domain.arrays import Rows
 from endcap.domain.catalog import Assignment, Change, concerns_lists
+from endcap.domain.events import Event, Events
 from endcap.domain.ids import ItemKey
+from endcap.domain.people import Erasure
 from endcap.errors import GateRefused
 from endcap.ingest.checkpoint import pack_shelf
-from endcap.ingest.fold import CATALOG, SHELF_KEY, fold_events, open_shelf
+from endcap.ingest.fold import (
+    CATALOG,
+    FOLDED,
+    LINKED_PREFIX,
+    SHELF_KEY,
+    SHOPPER_PREFIX,
+    fold_events,
+    open_shelf,
+)
 from endcap.ingest.rows import RowBook
 from endcap.ingest.texts import open_texts
 from endcap.policy import Policy
-from endcap.privacy import open_identities
+from endcap.privacy import Person, Stores, finish, open_identities, tombstone, tombstone_entry
+from endcap.releases import Gone
 from endcap.serving.answers import Showcase
 from endcap.serving.edge import Edge
 from endcap.snapshot import Snapshot
@@ -56,8 +68,9 @@ class Ground:
     """What a floor stands on. `recent` keeps the latest decisions and has no file.
 
     `policy` gives the policy that holds now; `current_snapshot` the version that the label points to, `read_snapshot`
-    verifies and reads it, given the keys of all rows. `readonly` leaves all files as they are. `refresh` is the
-    command that brings new items into the lists, empty where there is none.
+    verifies and reads it, given the keys of all rows; `hidden_sessions` finds the sessions of erased people in it
+    (None: nobody can tell whose they are); `forget_lines` takes people out of the lake. `readonly` leaves all files as
+    they are. `refresh` is the command that brings new items into the lists, empty where there is none.
     """
 
     log: Log
@@ -67,6 +80,8 @@ class Ground:
     policy: Callable[[], Policy]
     current_snapshot: Callable[[], str | None]
     read_snapshot: Callable[[str, Sequence[ItemKey]], Snapshot]
+    hidden_sessions: Callable[[str, Sequence[Gone]], Rows | None]
+    forget_lines: Callable[[Collection[bytes], int], int]
     secret: bytes
     currency: str
     timezone: str
@@ -79,6 +94,14 @@ class Floor:
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
+        if not ground.readonly:
+            finish(self.stores())
+        self.erasures = [
+            Gone(offset, unpack("erasure", entry.version, entry.body).people)
+            for offset, entry in ground.log.of_kind("events", "erasure")
+        ]
+        self._hidden: dict[str, int] = {}
+        self._leaving: tuple[bytes, ...] = ()
         self.shelf, self.texts = open_shelf(ground.kv), open_texts(ground.kv)
         self.rows = RowBook(self._keys())
         for records in batches(ground.log, self.shelf.offset):
@@ -99,8 +122,41 @@ class Floor:
             keys += [noun.key for noun in nouns if noun.row >= len(keys)]
         return keys
 
+    def stores(self) -> Stores:
+        """Where something of a person may stand."""
+        return Stores(self.ground.log, self.ground.kv, self.ground.forget_lines, FOLDED)
+
+    def leave(self, person: Person, at: int) -> Entry:
+        """`person` is erased at `at`: from now on nothing older is taken in; the rest goes when the entry is folded."""
+        erasure = tombstone(self.people, person, at)
+        self._leaving = person.shoppers
+        self.people.adopt(erasure)
+        return tombstone_entry(erasure)
+
     def fold(self, records: Sequence[Record]) -> int:
         """Take in fresh records, in order; the offset of the last change that concerns the lists, 0 if none does."""
+        start = news = 0
+        for place, (offset, entry) in enumerate(records):
+            if entry.kind == "erasure":
+                news = max(news, self._fold(records[start:place]))
+                self._forget(offset, unpack("erasure", entry.version, entry.body))
+                start = place
+        return max(news, self._fold(records[start:]))
+
+    def _forget(self, offset: int, erasure: Erasure) -> None:
+        """State and trends without the people of `erasure`, as a rebuild from the log without them will give."""
+        self.people.adopt(erasure)
+        self.erasures.append(Gone(offset, erasure.people))
+        for key in self._leaving:
+            records = [record for record in self.ground.log.person("events", key) if record.offset < offset]
+            nouns = [unpack(entry.kind, entry.version, entry.body) for _, entry in records]
+            self.shelf.forget(Events.of([noun for noun in nouns if isinstance(noun, Event) and not noun.bot]))
+        self.ground.kv.delete_many(
+            [prefix + key for key in self._leaving for prefix in (SHOPPER_PREFIX, LINKED_PREFIX)]
+        )
+        self._leaving = ()
+
+    def _fold(self, records: Sequence[Record]) -> int:
         news = 0
         fold_events(self.ground.kv, self.shelf, records)
         for offset, entry in records:
@@ -117,8 +173,20 @@ class Floor:
         return bool(self.shelf.listed[snapshot.rows : len(self.shelf)].any())
 
     def snapshot(self, version: str) -> Snapshot:
-        """The verified snapshot `version`. Raises: SnapshotRejected."""
-        return self.ground.read_snapshot(version, self.rows.keys())
+        """The verified snapshot `version`, without the sessions of erased people. Raises: SnapshotRejected."""
+        snapshot, self._hidden[version] = self.ground.read_snapshot(version, self.rows.keys()), 0
+        return self.masked(snapshot)
+
+    def masked(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` without the sessions of everyone erased so far; the same one where that is known to be so."""
+        erasures = list(self.erasures)
+        if len(erasures) == self._hidden.get(snapshot.version, 0):
+            return snapshot
+        hidden = self.ground.hidden_sessions(snapshot.version, erasures)
+        self._hidden[snapshot.version] = len(erasures)
+        if hidden is None and erasures[-1].offset <= snapshot.offset:
+            return snapshot
+        return snapshot if hidden is not None and not len(hidden) else snapshot.without_sessions(hidden)
 
     def current(self) -> Snapshot:
         """The snapshot that the label points to. Raises: GateRefused where none is, SnapshotRejected."""

@@ -103,6 +103,14 @@ ROUTES: Final[dict[str, Documented]] = {
         "post", calls.RECORDS, "Records of an import beside the server", "admin",
         calls.RecordsCall, calls.RecordsAnswer, _BODY, public=False,
     ),
+    "erasures": Documented(
+        "post", calls.ERASURES, "Forget one person for good", "admin",
+        calls.PersonCall, calls.ErasureAnswer, _BODY,
+    ),
+    "exports": Documented(
+        "post", calls.EXPORTS, "Everything that is held about one person", "admin",
+        calls.PersonCall, calls.ExportAnswer, _BODY,
+    ),
     "metrics": Documented("get", "/metrics", "Figures for Prometheus", "secret", None, None, _KEYED),
     "healthz": Documented("get", "/healthz", "Whether the server runs", None, None, calls.StatusAnswer, ()),
     "readyz": Documented("get", "/readyz", "Whether lists are answered", None, None, calls.StatusAnswer, (503,)),

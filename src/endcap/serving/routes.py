@@ -26,6 +26,7 @@ from endcap.serving.calls import (
     CatalogItemsCall,
     EventsCall,
     OffersCall,
+    PersonCall,
     RecommendationCall,
     RecordsCall,
     StatusAnswer,
@@ -41,6 +42,7 @@ _PAGE: Final = msgspec.json.Decoder(BatchCall)
 _EVENTS: Final = msgspec.json.Decoder(EventsCall)
 _OFFERS: Final = msgspec.json.Decoder(OffersCall)
 _ITEMS: Final = msgspec.json.Decoder(CatalogItemsCall)
+_PERSON: Final = msgspec.json.Decoder(PersonCall)
 _RECORDS: Final = msgspec.msgpack.Decoder(RecordsCall)
 
 
@@ -109,6 +111,8 @@ class Doors:
             "offers": self.offers,
             "items": self.items,
             "records": self.records,
+            "erasures": self.erasures,
+            "exports": self.exports,
             "decision": self.decision,
             "metrics": self.metrics,
             "healthz": self.healthz,
@@ -198,6 +202,16 @@ class Doors:
             told = await self._open_desk().take_records(records)
             return Response(msgspec.msgpack.encode(told), media_type=MESSAGE_PACK)
 
+    async def erasures(self, call: Call) -> Response:
+        """One person is forgotten."""
+        person = one_person(decode(_PERSON, await self._json(call)))
+        return answered(await self._open_desk().erase(person.user_id, person.visitor_id))
+
+    async def exports(self, call: Call) -> Response:
+        """What is held about one person."""
+        person = one_person(decode(_PERSON, await self._json(call)))
+        return answered(await self._open_desk().export(person.user_id, person.visitor_id))
+
     async def decision(self, call: Call) -> Response:
         """What was decided for one list, and why."""
         return answered(self._open_desk().decision(call.http.path_params["recommendation_id"]))
@@ -266,6 +280,14 @@ def _matches(template: str, path: str) -> bool:
     """
     parts, given = template.split("/"), path.split("/")
     return len(parts) == len(given) and all(a == b or a[:1] == "{" for a, b in zip(parts, given, strict=True))
+
+
+def one_person(call: PersonCall) -> PersonCall:
+    """`call`, if it names one person by one id. Raises: Refusal."""
+    if bool(call.user_id) == bool(call.visitor_id):
+        given = "both" if call.user_id else "neither"
+        raise invalid([FieldProblem("user_id", given, "either user_id or visitor_id", "name one person by one id")])
+    return call
 
 
 def answered(answer: msgspec.Struct) -> Response:

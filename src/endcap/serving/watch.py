@@ -49,6 +49,14 @@ class Watch:
         self._meters = meters
         self._seen: str | None = None
 
+    async def hide(self, masked: Callable[[Snapshot], Snapshot]) -> None:
+        """Serve the same snapshot as `masked` makes it, in a worker thread."""
+        serving = self.snapshot
+        if serving is not None:
+            hidden = await asyncio.to_thread(masked, serving)
+            if self.snapshot is serving:
+                self.snapshot = hidden
+
     async def run(self, poll_ms: int) -> None:
         """Look at the label in steady time, for ever."""
         while True:

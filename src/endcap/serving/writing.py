@@ -6,7 +6,7 @@ the log. A decision is at once in kv and within a second in the log; a crash los
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -155,6 +155,12 @@ class Journal:
         if len(self._waiting) > LONGEST_QUEUE:
             self._meters.decisions_lost.inc(len(self._waiting) - LONGEST_QUEUE)
             del self._waiting[:-LONGEST_QUEUE]
+
+    async def forget(self, people: Collection[bytes]) -> None:
+        """Write what waits, and keep nothing about `people` in memory: the log has it, for whoever removes it there."""
+        await self.flush()
+        keys = [entry.key for key in people for _, entry in self._log.person("decisions", key)]
+        self._kv.delete_many([_PREFIX + key for key in keys])
 
     async def run(self) -> None:
         """Flush in steady time, for ever."""

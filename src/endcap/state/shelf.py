@@ -295,6 +295,14 @@ class Shelf:
         kept = days > self.day - TREND_DAYS
         np.add.at(self.daily, (days[kept] % TREND_DAYS, row[kept]), _TREND_WEIGHTS[events.kind[kept]])
 
+    def forget(self, events: Events) -> None:
+        """Take `events` out of the ring of days again; when a row was first heard of stays."""
+        row, days = self.group[events.row], events.time // DAY
+        kept = (days > self.day - TREND_DAYS) & (days <= self.day)
+        places = days[kept] % TREND_DAYS, row[kept]
+        np.subtract.at(self.daily, places, _TREND_WEIGHTS[events.kind[kept]])
+        self.daily[places] = np.maximum(self.daily[places], 0)
+
     def _advance(self, day: int) -> None:
         for passed in range(max(self.day + 1, day - TREND_DAYS + 1), day + 1):
             self.daily[passed % TREND_DAYS] = 0

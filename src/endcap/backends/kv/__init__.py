@@ -16,8 +16,8 @@ class KV(Protocol):
     def delete_many(self, keys: Sequence[bytes]) -> None:
         """Delete `keys`; one that is absent is no error."""
 
-    def forget(self, keys: Sequence[bytes]) -> None:
-        """Delete `keys` for good: on return nothing of them is left in any file."""
+    def scrub(self, keys: Sequence[bytes]) -> None:
+        """Save, and let nothing of the deleted `keys` be left in any file."""
 
     def delete_prefix(self, prefix: bytes) -> int:
         """Delete every key that starts with `prefix`; the number deleted."""

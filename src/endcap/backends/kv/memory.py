@@ -70,9 +70,8 @@ class MemoryKV(KV):
                 self._values.pop(key, None)
             self._unsaved.update(keys)
 
-    def forget(self, keys: Sequence[bytes]) -> None:
-        """Delete `keys` and save; the file is rewritten if a page still holds one of them in its unused part."""
-        self.delete_many(keys)
+    def scrub(self, keys: Sequence[bytes]) -> None:
+        """Save; the file is rewritten if a page still holds one of `keys`, in its unused part maybe."""
         self.save()
         if self._path is not None and self._path.exists() and any(holds(self._path, key) for key in keys):
             with self._saving, _explained(self._path), closing(_connected(self._path)) as connection:

@@ -1,6 +1,6 @@
 """The append-only, replayable log: the truth from which state, lake and catalog are rebuilt."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Stream: TypeAlias = Literal["events", "decisions"]
@@ -57,8 +57,8 @@ class Log(Protocol):
     def shoppers(self, stream: Stream) -> list[bytes]:
         """The distinct people whom records are about."""
 
-    def forget(self, people: Collection[bytes]) -> int:
-        """Remove for good all records about `people` from every stream; how many there were.
+    def forget(self, people: Collection[bytes], until: Mapping[Stream, int]) -> int:
+        """Remove for good all records about `people` up to an offset of each stream; how many there were.
 
         On return nothing of them is left in any file. Their dedupe keys stay, so that none can come back, and no offset
         is ever used again.

@@ -5,7 +5,7 @@ Knows offsets, dedupe keys and consumers; does not know what the bodies mean.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -142,10 +142,13 @@ class SqliteLog(Log):
             found = self._reader.execute(f"SELECT DISTINCT shopper FROM {_table(stream)}_people")
             return [row[0] for row in found]
 
-    def forget(self, people: Collection[bytes]) -> int:
-        """Remove for good all records about `people`; a big log is rewritten where pages hold copies of what moved."""
+    def forget(self, people: Collection[bytes], until: Mapping[Stream, int]) -> int:
+        """Remove for good all records about `people` up to an offset of each stream; how many there were.
+
+        The file is rewritten where pages hold copies of what moved.
+        """
         keys = sorted(set(people) - {b""})
-        removed = self._write(lambda connection: sum(_forget(connection, stream, keys) for stream in _STREAMS))
+        removed = self._write(lambda connection: sum(_forget(connection, each, keys, until[each]) for each in until))
         if self._commits is not None:
             self._commits.alone(lambda connection: self._scrub(connection, keys))
         return removed
@@ -179,10 +182,11 @@ class SqliteLog(Log):
     def _scrub(self, connection: apsw.Connection, keys: Sequence[bytes]) -> None:
         """Bring the WAL into the file and cut it; rewrite the file if a page still holds a key in its unused part.
 
-        Deleted cells are zeroed, but a page that was split earlier may keep copies of cells that moved.
+        Deleted cells are zeroed, but a page that was split earlier may keep copies of cells that moved. Without
+        `keys` a crash came before this, and nobody knows any more what to look for: the file is rewritten.
         """
         _cut_wal(connection)
-        if any(holds(self.path, key) for key in keys):
+        if not keys or any(holds(self.path, key) for key in keys):
             connection.execute("VACUUM")
             _cut_wal(connection)
 
@@ -289,15 +293,18 @@ def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]
     return known
 
 
-def _forget(connection: apsw.Connection, stream: Stream, keys: Sequence[bytes]) -> int:
+def _forget(connection: apsw.Connection, stream: Stream, keys: Sequence[bytes], until: int) -> int:
     connection.execute(_ADVANCE, (f"end of {stream}", connection.execute(_END.format(stream=stream)).get))
     before = connection.total_changes()
     for key in keys:
         connection.execute(
-            f"DELETE FROM {stream} WHERE offset IN (SELECT offset FROM {stream}_people WHERE shopper = ?)", (key,)
+            f"DELETE FROM {_table(stream)} WHERE offset IN "
+            f"(SELECT offset FROM {stream}_people WHERE shopper = ? AND offset <= ?)",
+            (key, until),
         )
     removed = connection.total_changes() - before
-    connection.executemany(f"DELETE FROM {stream}_people WHERE shopper = ?", [(key,) for key in keys])
+    people = f"DELETE FROM {stream}_people WHERE shopper = ? AND offset <= ?"
+    connection.executemany(people, [(key, until) for key in keys])
     return removed
 
 

@@ -1,5 +1,6 @@
 """Named scans over the lake: Parquet files partitioned by day."""
 
+from collections.abc import Collection
 from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -41,6 +42,12 @@ class Tables(Protocol):
         """Add the lines of the log records `first`..`last` (schema INTERACTIONS).
 
         The same range again changes nothing; a stored range that begins inside it is replaced.
+        """
+
+    def forget(self, people: Collection[bytes], until: int) -> int:
+        """Remove for good the lines about `people` of log records up to `until`; how many there were.
+
+        Whoever reads meanwhile finds a file as it was or as it is.
         """
 
     def interactions(self, window: Window) -> pa.Table:

@@ -4,10 +4,9 @@
 Knows the schema and its format; does not know what a line means. One process writes; others may read meanwhile.
 """
 
-import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 
 from endcap.backends.durable import UNFINISHED, make_folder, sync
 from endcap.backends.tables import INTERACTIONS, Tables, Window
+from endcap.backends.tables.lake_files import FILES, forget, write_file
 from endcap.domain.instants import DAY, day_of, parse_day
 from endcap.errors import BackendUnavailable
 
@@ -39,7 +39,6 @@ SELECT {_COLUMNS}
 FROM (SELECT false AS bot WHERE false UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true))
 WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line
 """
-_DICTIONARIES: Final = [field.name for field in INTERACTIONS if pa.types.is_dictionary(field.type)]
 
 
 class _Stored(NamedTuple):
@@ -56,7 +55,8 @@ class DuckLake(Tables):
     """
 
     def __init__(self, root: Path, threads: int = 2) -> None:
-        self._root = root / "interactions"
+        self._lake = root
+        self._root = root / FILES
         self._threads = threads
         self._ranges: dict[tuple[int, int], set[Path]] | None = None
         self._checked: set[Path] = set()
@@ -78,17 +78,36 @@ class DuckLake(Tables):
             self._ranges[first, last] = set(days)
             _write_files(days)
 
+    def forget(self, people: Collection[bytes], until: int) -> int:
+        """Remove for good the lines about `people` of log records up to `until`; how many there were."""
+        return forget(self._lake, people, until)
+
     def interactions(self, window: Window) -> pa.Table:
-        """All lines in `window` (schema INTERACTIONS), by offset and line; only the window's days are opened."""
+        """All lines in `window` (schema INTERACTIONS), by offset and line; only the window's days are opened.
+
+        DuckDB opens a file more than once; where one was rewritten meanwhile, all is read again.
+        """
         with self._explained("read"):
-            paths = [stored.path for stored in self._stored() if _meets(stored.day, window)]
-            for path in paths:
-                self._check_format(path)
-            if not paths:
-                return INTERACTIONS.empty_table()
-            with duckdb.connect(config={"threads": self._threads}) as connection:
-                scan = connection.sql(_QUERY, params=[[str(path) for path in paths], *_bounds(window)])
-                return _shaped(scan.to_arrow_table())
+            while True:
+                paths = [stored.path for stored in self._stored() if _meets(stored.day, window)]
+                before = _stamps(paths)
+                try:
+                    found = self._scanned(paths, window)
+                except (OSError, duckdb.Error, pa.ArrowInvalid):
+                    if before == _stamps(paths):
+                        raise
+                else:
+                    if before == _stamps(paths):
+                        return found
+
+    def _scanned(self, paths: list[Path], window: Window) -> pa.Table:
+        for path in paths:
+            self._check_format(path)
+        if not paths:
+            return INTERACTIONS.empty_table()
+        with duckdb.connect(config={"threads": self._threads}) as connection:
+            scan = connection.sql(_QUERY, params=[[str(path) for path in paths], *_bounds(window)])
+            return _shaped(scan.to_arrow_table())
 
     def _path(self, day: int, first: int, last: int) -> Path:
         return self._root / f"day={day_of(day * DAY)}" / f"{first}-{last}.parquet"
@@ -146,6 +165,11 @@ class DuckLake(Tables):
             ) from error
 
 
+def _stamps(paths: list[Path]) -> list[tuple[int, int, int]]:
+    """What tells one file from another that took its name."""
+    return [(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(Path.stat, paths)]
+
+
 def _check_lines(interactions: pa.Table, first: int, last: int) -> None:
     if not interactions.schema.equals(INTERACTIONS):
         raise ValueError(f"lines have the schema\n{interactions.schema}\nexpected INTERACTIONS:\n{INTERACTIONS}")
@@ -172,19 +196,9 @@ def _write_files(files: dict[Path, pa.Table]) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-        deque(pool.map(_write_file, files.keys(), files.values()), maxlen=0)
+        described = [lines.replace_schema_metadata(INTERACTIONS.metadata) for lines in files.values()]
+        deque(pool.map(write_file, files.keys(), described), maxlen=0)
         deque(pool.map(sync, folders | {folder.parent for folder in folders}), maxlen=0)
-
-
-def _write_file(path: Path, lines: pa.Table) -> None:
-    """All of the file or none: written and synced under another name, then renamed; its folder is synced later."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    with unfinished.open("wb") as file:
-        described = lines.replace_schema_metadata(INTERACTIONS.metadata)
-        pq.write_table(described, file, compression="zstd", use_dictionary=_DICTIONARIES)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def _bounds(window: Window) -> tuple[int, int]:
