@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 imports = typer.Typer(
-    help="Read a catalog or events from CSV or Parquet through a mapping file.",
+    help="Read a catalog or events: feeds and exports as they are, any other table through a mapping file.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,7 +50,7 @@ def init(
     typer.echo("API keys, shown this once (`endcap keys` makes others):")
     for key, token in minted:
         typer.echo(f"  {key.scope:<12} {token}")
-    typer.echo(f"Next: endcap import catalog FILE --map MAP.toml --shop {shop}")
+    typer.echo(f"Next: endcap import catalog FEED --shop {shop}")
 
 
 @imports.command("catalog")
