@@ -144,14 +144,14 @@ class Known:
     def news(self, rows: Rows, frame: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
         """The attributes in `frame` that differ from what is known, others NULL, and which rows nothing was known of.
 
-        `rows` are distinct. What is new is known from then on.
+        An attribute that no row has takes no memory, so a first import is compared with nothing.
         """
         self._reserve(int(rows.max(initial=-1)))
         masked = []
         for column in frame:
-            known, codes = self._column(column.name), _coded(column, rows)
-            masked.append(column.zip_with(pl.Series(known[rows] != codes), _null(column)))
-            known[rows] = codes
+            codes = _coded(column, rows)
+            known = self._codes[column.name][rows] if column.name in self._codes else np.zeros_like(codes)
+            masked.append(column.zip_with(pl.Series(known != codes), _null(column)))
         return pl.DataFrame(masked), ~self._born[rows]
 
     def tells(self, name: str) -> bool:
