@@ -20,7 +20,7 @@ START = 1_700_000_000_000 // DAY * DAY
 def aisles(seed: int, shoppers: int = 120, secret: bytes = b"a") -> Corpus:
     """The corpus of `seed`; `secret` decides the shoppers' keys and nothing else."""
     generator = np.random.Generator(np.random.Philox(seed))
-    rows = []
+    rows: list[tuple[int, int, Kind, int]] = []
     for shopper in range(shoppers):
         for _ in range(generator.integers(1, 5)):
             aisle, time = generator.integers(4), START + int(generator.integers(40 * DAY))
@@ -30,6 +30,12 @@ def aisles(seed: int, shoppers: int = 120, secret: bytes = b"a") -> Corpus:
                 if generator.random() < 0.3:
                     rows.append((shopper, time + 5_000, Kind.PURCHASE, item))
     rows.sort(key=lambda line: line[1])
+    return corpus_of(rows, secret)
+
+
+def corpus_of(rows: list[tuple[int, int, Kind, int]], secret: bytes = b"a") -> Corpus:
+    """The corpus of lines (shopper, time, kind, item), in the order of the log, over the 60 items of `aisles`."""
+    shoppers = max(line[0] for line in rows) + 1
     keys = [hashlib.blake2b(f"{shopper}".encode(), key=secret, digest_size=16).digest() for shopper in range(shoppers)]
     words = ("oak", "ash", "elm", "fir")
     changes = [

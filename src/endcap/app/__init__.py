@@ -4,6 +4,7 @@ Knows a shop's folder, opens what a command needs of it, and hands it to the cod
 imported where they are opened, so that serving loads no training library.
 """
 
+from endcap.app.audit import Files, Terms, Told, audit
 from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
 from endcap.app.learning import Outputs, corpus, evaluate, train
@@ -32,12 +33,16 @@ __all__ = [
     "SETTINGS",
     "SHOPPER_KEY",
     "SIGNING_KEY",
+    "Files",
     "Listed",
     "Named",
     "Options",
     "Outputs",
     "Pages",
     "Shop",
+    "Terms",
+    "Told",
+    "audit",
     "corpus",
     "create_key",
     "erase",

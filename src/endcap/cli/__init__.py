@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from endcap.cli import privacy, reports
+from endcap.cli import privacy
 from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
+from endcap.cli.reports import reports
 from endcap.errors import EndcapError, InvalidRequest
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ imports = typer.Typer(
 )
 app.add_typer(imports, name="import")
 
-app.command()(reports.health)
+app.add_typer(reports)
 app.add_typer(keys, name="keys")
 app.command()(privacy.erase)
 app.command()(privacy.export)

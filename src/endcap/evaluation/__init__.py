@@ -4,27 +4,42 @@ Knows lists, figures, intervals and how to print them. Does not know how layers 
 both come from `endcap.training`, and every list from `endcap.pipeline.rank`.
 """
 
+from endcap.evaluation.audit import Audit, Compared, titles_of, verdict
+from endcap.evaluation.audit_page import audit_page
+from endcap.evaluation.audit_terminal import audit_summary
 from endcap.evaluation.chart import draw_chart
+from endcap.evaluation.comparison import Comparison, compare
 from endcap.evaluation.contest import Contender, Contest, measure
 from endcap.evaluation.ladder import evaluate
+from endcap.evaluation.outlook import Outlook, outlook_of
 from endcap.evaluation.predictions import Predictions, write_predictions
 from endcap.evaluation.results import Evaluation, LayerFigures, Split, to_json
 from endcap.evaluation.terminal import gain_table, ladder_table, source_table, summary
 
 __all__ = [
+    "Audit",
+    "Compared",
+    "Comparison",
     "Contender",
     "Contest",
     "Evaluation",
     "LayerFigures",
+    "Outlook",
     "Predictions",
     "Split",
+    "audit_page",
+    "audit_summary",
+    "compare",
     "draw_chart",
     "evaluate",
     "gain_table",
     "ladder_table",
     "measure",
+    "outlook_of",
     "source_table",
     "summary",
+    "titles_of",
     "to_json",
+    "verdict",
     "write_predictions",
 ]

@@ -40,7 +40,9 @@ th:first-child, td:first-child { padding-left: 0; }
 thead th { color: var(--soft); font-weight: 600; font-size: .8rem; border-bottom: 2px solid var(--line);
   vertical-align: bottom; }
 tbody th { font-weight: 600; }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
+.interval { display: block; color: var(--soft); font-size: .78rem; }
 figure { margin: 1rem 0 1.4rem; }
 .chart { width: 100%; height: auto; max-width: 44rem; display: block; font-size: 14px; }
 .chart text { fill: var(--ink); } .chart .label { fill: var(--soft); }
@@ -69,7 +71,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem;
 @media (max-width: 46rem) {
   main { padding: 1.6rem 1.1rem 2.5rem; border: 0; } h1 { font-size: 1.6rem; } .lead { font-size: 1.08rem; }
   .lists { grid-template-columns: 1fr; gap: .8rem; } .gap { grid-template-columns: 1fr; gap: .2rem; }
-  th, td { padding: .4rem .5rem; }
+  th, td { padding: .35rem .45rem; } table { font-size: .82rem; } thead th, .interval { font-size: .72rem; }
 }
 @media print {
   html { background: none; } main { border: 0; padding: 0; max-width: none; } body { font-size: 10.5pt; }

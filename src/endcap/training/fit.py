@@ -1,6 +1,6 @@
 """Training in one pass over time: windows replayed with sources fitted before them, then everything refitted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -27,6 +27,8 @@ Report = Callable[[str], None]
 """Told, in a few words, what training is doing."""
 
 FEWEST_EXAMPLES: Final = 50
+HYBRID: Final = "hybrid"
+"""The name of the layer that holds everything."""
 _POLICY: Final[Policy] = parse_policy(DEFAULT_POLICY)
 
 
@@ -168,29 +170,39 @@ def _plain(votes: Votes) -> Blend:
 def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:
     """`snapshot` with a fitted blend and ranker; with too few examples it stays in the order of its plain blend."""
     schema = snapshot.features.schema
-    if int(examples.wanted.sum()) < FEWEST_EXAMPLES:
+    if not _tells_apart(examples):
         return snapshot.without_ranker()
     blend = fit_blend(examples, schema, tuple(source.name for source in snapshot.sources))
     ranker = fit_trees(examples, schema, profile.ranker)
     return replace(snapshot, blend=blend, ranker=ranker)
 
 
-def train_layers(corpus: Corpus, split: int, protocol: Protocol, report: Report) -> Layers:
-    """The layers of the ladder, all fitted on what lies before `split` alone."""
+def _tells_apart(examples: Examples) -> bool:
+    """Whether there are enough wanted items, and unwanted ones beside them: a shop of one item has none."""
+    wanted = int(examples.wanted.sum())
+    return wanted >= FEWEST_EXAMPLES and wanted < len(examples.wanted)
+
+
+def train_layers(
+    corpus: Corpus, split: int, protocol: Protocol, report: Report, names: Collection[str] = (*LAYERS, HYBRID)
+) -> Layers:
+    """The layers of the ladder that are in `names`, all fitted on what lies before the split alone, in one training."""
     snapshot, examples, *_ = learn(corpus, split, protocol, report)
     layers, left_out = [], []
-    names: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     for layer, added in LAYERS.items():
         present = tuple(source.name for source in snapshot.sources if source.name in added)
+        below += present
+        if layer not in names:
+            continue
         if not present:
             left_out.append(LeftOut(layer, f"no data for its sources: {', '.join(added)}"))
             continue
-        names += present
-        layers.append(Layer(layer, _layer(snapshot, examples, names)))
+        layers.append(Layer(layer, _layer(snapshot, examples, below)))
     if snapshot.ranker is snapshot.blend:
-        left_out.append(LeftOut("hybrid", f"fewer than {FEWEST_EXAMPLES} examples to fit a ranker on"))
+        left_out.append(LeftOut(HYBRID, f"fewer than {FEWEST_EXAMPLES} examples of a choice to fit a ranker on"))
     else:
-        layers.append(Layer("hybrid", snapshot))
+        layers.append(Layer(HYBRID, snapshot))
     return Layers(tuple(layers), tuple(left_out))
 
 
@@ -198,15 +210,20 @@ def _layer(snapshot: Snapshot, examples: Examples, names: tuple[str, ...]) -> Sn
     sources = tuple(source for source in snapshot.sources if source.name in names)
     votes = Votes(tuple(source.name for source in sources))
     blend = _plain(votes)
-    if int(examples.wanted.sum()) >= FEWEST_EXAMPLES:
+    if _tells_apart(examples):
         blend = fit_blend(examples, snapshot.features.schema, votes.sources)
     return replace(snapshot, sources=sources, features=FeatureSet((votes,)), ranker=blend, blend=blend)
 
 
-def cases(corpus: Corpus, split: int, protocol: Protocol) -> Iterator[Case]:
-    """The test cases of `protocol`; their order depends on what lies before the split, not on any key."""
+def cases(
+    corpus: Corpus, split: int, protocol: Protocol, keep: Callable[[int], bool] = lambda _: True
+) -> Iterator[Case]:
+    """The test cases of `protocol`; their order depends on what lies before the split, not on any key.
+
+    `keep` thins the cases out by their seed.
+    """
     history = corpus.history(people_at=split, groups_at=split)
     shop = Shop(corpus, history)
     if protocol == "next-basket":
-        return next_baskets(history, shop, split)
-    return next_items(history, shop, split, None)
+        return (case for case in next_baskets(history, shop, split) if keep(case.request.seed))
+    return next_items(history, shop, split, None, keep)
