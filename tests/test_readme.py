@@ -20,7 +20,7 @@ ITEMS = 400
 
 def _transcript() -> Iterator[tuple[list[str], list[str]]]:
     """The words of each command of the page's console block, and the lines printed beneath it."""
-    block = re.search(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    block = re.search(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert block
     for part in block[1].split("\n$ "):
         command, *printed = part.removeprefix("$ ").splitlines()
@@ -58,7 +58,7 @@ def test_the_five_minutes_are_what_the_page_says(folder: Path) -> None:
     for words, printed in commands:
         found = _run(folder, words)
         if words[1] == "recommend":
-            assert re.search(r"^ +3 .*\d\.\d\d EUR ", found, re.M), found
+            assert re.search(r"^ +3 .*\d\.\d\d EUR ", found, re.MULTILINE), found
             assert "(rung R0)" in found
             continue
         forms = {_form(line) for line in found.splitlines()}
