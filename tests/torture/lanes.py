@@ -29,7 +29,7 @@ _LOAD_S: Final = 60.0
 _KILLED_WHILE_STARTING: Final = 0.15
 _PACE: Final = {
     "CHECKPOINT_S": "1", "DECISION_FLUSH_MS": "100", "DEADLINE_MS": "10000", "MAX_IN_FLIGHT_REQUESTS": "1000",
-    "ACCESS_LOG": "none",
+    "ACCESS_LOG": "none", "REFRESH_AFTER_S": "0",
 }  # fmt: skip
 """Checkpoints within the cycle; nothing is refused or answered late because the machine is busy."""
 
