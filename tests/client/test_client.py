@@ -77,6 +77,7 @@ def test_every_method_is_answered(endcap: Client) -> None:
     assert endcap.decision(first.recommendation_id).placement == "home"
     assert endcap.metrics().startswith("# HELP endcap_")
     assert (endcap.healthz().status, endcap.readyz().status) == ("ok", "ready")
+    assert endcap.refresh().status == "asked"
     assert endcap.openapi()["openapi"] == "3.1.0"
 
 

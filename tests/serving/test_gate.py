@@ -31,6 +31,7 @@ NEEDED: dict[tuple[str, str], Scope | None] = {
     ("POST", "/v1/events"): "publishable",
     ("PATCH", "/v1/catalog/offers"): "secret",
     ("PUT", "/v1/catalog/items"): "secret",
+    ("POST", "/v1/admin/refresh"): "admin",
     ("POST", "/v1/admin/records"): "admin",
     ("GET", "/v1/decisions/{recommendation_id}"): "secret",
     ("GET", "/metrics"): "secret",

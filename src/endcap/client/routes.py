@@ -73,6 +73,10 @@ class Client:
         """What was decided for one list, and why; needs secret."""
         return self._transport.call(Sent("GET", f"/v1/decisions/{quoted(recommendation_id)}"), DecisionAnswer)
 
+    def refresh(self) -> StatusAnswer:
+        """Bring new items into every list soon, without training; needs admin."""
+        return self._transport.call(Sent("POST", "/v1/admin/refresh"), StatusAnswer)
+
     def metrics(self) -> str:
         """Figures for Prometheus; needs secret."""
         return self._transport.call(Sent("GET", "/metrics"), str)

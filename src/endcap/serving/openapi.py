@@ -99,6 +99,10 @@ ROUTES: Final[dict[str, Documented]] = {
         "get", "/v1/decisions/{recommendation_id}", "What was decided for one list, and why", "secret",
         None, calls.DecisionAnswer, (*_KEYED, 404, 503),
     ),
+    "refresh": Documented(
+        "post", "/v1/admin/refresh", "Bring new items into every list soon, without training", "admin",
+        None, calls.StatusAnswer, (*_KEYED, 503),
+    ),
     "records": Documented(
         "post", calls.RECORDS, "Records of an import beside the server", "admin",
         calls.RecordsCall, calls.RecordsAnswer, _BODY, public=False,

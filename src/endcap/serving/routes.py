@@ -110,6 +110,7 @@ class Doors:
             "events": self.events,
             "offers": self.offers,
             "items": self.items,
+            "refresh": self.refresh,
             "records": self.records,
             "erasures": self.erasures,
             "exports": self.exports,
@@ -189,6 +190,11 @@ class Doors:
             items = decode(_ITEMS, body).items
             self._gate.spend_events(call.key, len(items))
             return answered(await self._open_desk().take_items(items))
+
+    async def refresh(self, _: Call) -> Response:
+        """New items into every list."""
+        self._open_desk().refresher.soon()
+        return answered(StatusAnswer("asked", "a refresh starts within seconds; /metrics counts it"))
 
     async def records(self, call: Call) -> Response:
         """Rows and log entries of an import."""
