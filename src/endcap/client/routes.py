@@ -8,10 +8,13 @@ from endcap.client.shapes import (
     BatchCall,
     CatalogItemsSchema,
     DecisionAnswer,
+    ErasureAnswer,
     EventsAnswer,
     EventsSchema,
+    ExportAnswer,
     ItemsAnswer,
     OffersSchema,
+    PersonCall,
     RecommendationAnswer,
     RecommendationCall,
     StatusAnswer,
@@ -76,6 +79,14 @@ class Client:
     def refresh(self) -> StatusAnswer:
         """Bring new items into every list soon, without training; needs admin."""
         return self._transport.call(Sent("POST", "/v1/admin/refresh"), StatusAnswer)
+
+    def erasures(self, call: PersonCall) -> ErasureAnswer:
+        """Forget one person for good; needs admin."""
+        return self._transport.call(Sent("POST", "/v1/admin/erasures", body=call), ErasureAnswer)
+
+    def exports(self, call: PersonCall) -> ExportAnswer:
+        """Everything that is held about one person; needs admin."""
+        return self._transport.call(Sent("POST", "/v1/admin/exports", body=call), ExportAnswer)
 
     def metrics(self) -> str:
         """Figures for Prometheus; needs secret."""

@@ -12,9 +12,11 @@ __all__ = [
     "ContextCall",
     "DecisionAnswer",
     "DroppedAnswer",
+    "ErasureAnswer",
     "EventCall",
     "EventsAnswer",
     "EventsSchema",
+    "ExportAnswer",
     "FeatureAnswer",
     "FieldProblem",
     "FieldsAnswer",
@@ -23,6 +25,7 @@ __all__ = [
     "ItemsAnswer",
     "OfferCall",
     "OffersSchema",
+    "PersonCall",
     "Problem",
     "ReasonAnswer",
     "RecommendationAnswer",
@@ -295,6 +298,36 @@ class StatusAnswer(Struct, frozen=True, omit_defaults=True):
 
     status: str
     because: str = ""
+
+
+class PersonCall(Struct, frozen=True, omit_defaults=True):
+    """The body of `POST /v1/admin/erasures` and `POST /v1/admin/exports`: one person, by one of the shop's own ids."""
+
+    user_id: str = ""
+    visitor_id: str = ""
+
+
+class ErasureAnswer(Struct, frozen=True, omit_defaults=True):
+    """What is gone, from every file: records of events and decisions, lines of the lake; rows up to `at` are refused.
+
+    `visitors` counts the visitors who were this person.
+    """
+
+    at: str
+    records: int
+    lines: int
+    visitors: int
+
+
+class ExportAnswer(Struct, frozen=True, omit_defaults=True):
+    """Everything that is held about one person, by plain names and the shop's item ids; nobody else's."""
+
+    format: int
+    exported_at: str
+    logins: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    lists_shown: list[dict[str, Any]]
+    profile: dict[str, Any]
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
