@@ -78,6 +78,9 @@ def test_every_method_is_answered(endcap: Client) -> None:
     assert endcap.metrics().startswith("# HELP endcap_")
     assert (endcap.healthz().status, endcap.readyz().status) == ("ok", "ready")
     assert endcap.refresh().status == "asked"
+    person = client.PersonCall(visitor_id="client")
+    assert isinstance(endcap.exports(person), client.ExportAnswer)
+    assert isinstance(endcap.erasures(person), client.ErasureAnswer)
     assert endcap.openapi()["openapi"] == "3.1.0"
 
 
