@@ -83,7 +83,7 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
             loader.load(_priced(rest, shop.currency, course.counts["currencies"]), course.noted(None, 0, report))
     kept = quarantine.finish()
     course.journal.forget()
-    if quarantine.count and not loader.fresh + loader.known:
+    if quarantine.count and not loader.fresh + loader.known + loader.erased:
         raise nothing_fits(table.path, quarantine, kept)
     return course.summary(kept, whole.repeated)
 
@@ -145,7 +145,7 @@ class _Course:
         clocks = self._table.clocks if isinstance(self._table, EventFile) else {}
         return Summary(
             counts["rows"]["rows"], counts["rows"]["left_out"], self._quarantine.count, loader.fresh,
-            loader.known + repeated, loader.new_items, kept, beside=dict(counts["beside"]),
+            loader.known + loader.erased + repeated, loader.new_items, kept, beside=dict(counts["beside"]),
             currencies=dict(counts["currencies"]), clocks=dict(clocks), bots=loader.bots,
         )  # fmt: skip
 

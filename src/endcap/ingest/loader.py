@@ -25,9 +25,12 @@ from endcap.domain.events import KINDS, Events
 from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
 from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
+from endcap.domain.people import Link
 from endcap.ingest import Ports
 from endcap.ingest.fold import RANGE, Batch, take_in
 from endcap.ingest.rows import assignment_entry
+from endcap.privacy import Identities, open_identities
+from endcap.privacy.identity import EVER
 
 Digests: TypeAlias = NDArray[np.uint64]
 
@@ -39,28 +42,30 @@ _NOBODY: Final = bytes(16)
 
 
 class _Block(NamedTuple):
-    """Events ready for the log: their entries, after those of the rows they need; `lines` have no offsets yet."""
+    """Events ready for the log: their entries, after those of `before`, rows and links; `lines` have no offsets yet."""
 
     entries: list[Entry]
     lines: Lines
-    assignments: list[Assignment]
+    before: list[Assignment | Link]
     appended: Callable[[], None]
 
 
 class Loader(AbstractContextManager["Loader"]):
     """Takes block after block; all of them are in the log and folded when the context is left without an error.
 
-    `fresh` and `known` count lines of events that the log lacked and held; `bots` those of the former left by a bot.
+    `fresh` and `known` count lines of events that the log lacked and held; `bots` those of the former left by a bot;
+    `erased` lines from before their person's erasure, which are not taken in.
     """
 
     def __init__(self, shop: Ports, now: int) -> None:
         self._shop, self._now = shop, now
         self._directory = shop.directory()
+        self._people = open_identities(shop.secret, shop.log)
         self.seen = Occurrences()
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
         self._unfolded: list[Batch] = []
-        self.fresh = self.known = self.bots = self.new_items = 0
+        self.fresh = self.known = self.bots = self.new_items = self.erased = 0
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +83,18 @@ class Loader(AbstractContextManager["Loader"]):
 
         It gets the beginnings of the digests that `seen` was asked about.
         """
-        block = self._block(frame, appended)
+        _meet(frame, self._people)
+        who = shoppers(frame, self._people, self._shop.secret)
+        if self._people.anyone_erased:
+            until = np.array([*map(self._people.erased_until, who.values), EVER])[who.codes]
+            kept = frame["time"].dt.epoch("ms").to_numpy() > until
+            self.erased += len(frame) - int(kept.sum())
+            frame, who = frame.filter(kept), who._replace(codes=who.codes[kept])
+        if not len(frame):
+            self._wait()
+            appended(np.empty(0, np.uint64))
+            return
+        block = self._block(frame, who, appended)
         self._wait()
         self._under_way = self._thread.submit(self._append, block)
 
@@ -87,16 +103,19 @@ class Loader(AbstractContextManager["Loader"]):
             self._under_way.result()
             self._under_way = None
 
-    def _block(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> _Block:
+    def _block(self, frame: pl.DataFrame, who: Coded, appended: Callable[[Digests], None]) -> _Block:
         item = coded(frame["item_id"])
         assignments = self._directory.plan(ItemKey("item", each) for each in item.values)
         self._directory.adopt(assignments)
         self.new_items += len(assignments)
         rows = np.array([self._directory.row(ItemKey("item", each)) for each in item.values], np.int32)
         ids = _Ids.of(frame, self._shop.secret)
-        lines = _lines(frame, rows[item.codes], ids, self._shop.secret)
+        lines = _lines(frame, rows[item.codes], ids, who)
         keys, digests = _keys(frame, lines, ids, self._shop.secret, self.seen)
-        given = [assignment_entry(assignment, self._now) for assignment in assignments]
+        linked = self._people.unlogged()
+        self._people.logged(linked)
+        links = [bodies.unpack("link", entry.version, entry.body) for entry in linked]
+        given = [*(assignment_entry(assignment, self._now) for assignment in assignments), *linked]
         first = np.flatnonzero(lines.number == 0)
         columns = zip(
             repeat("event"),
@@ -107,19 +126,20 @@ class Loader(AbstractContextManager["Loader"]):
             repeat(bodies.FORMAT),
             strict=False,
         )
-        return _Block([*given, *map(Entry._make, columns)], lines, assignments, partial(appended, digests))
+        before: list[Assignment | Link] = [*assignments, *links]
+        return _Block([*given, *map(Entry._make, columns)], lines, before, partial(appended, digests))
 
     def _append(self, block: _Block) -> None:
-        lines, rows = block.lines, len(block.assignments)
+        lines, first = block.lines, len(block.before)
         told = self._shop.log.append("events", block.entries)
         offsets, fresh = np.array(told.offsets, np.int64), np.array(told.fresh, np.bool_)
-        owner = rows + np.cumsum(lines.number == 0) - 1
+        owner = first + np.cumsum(lines.number == 0) - 1
         new = replace(lines, offset=offsets[owner]).take(fresh[owner])
         self.fresh += len(new)
         self.known += len(lines) - len(new)
         self.bots += int(new.bot.sum())
-        placed = zip(told.offsets, told.fresh, block.assignments, strict=False)
-        others: list[tuple[int, bodies.Noun]] = [(offset, assignment) for offset, isnew, assignment in placed if isnew]
+        placed = zip(told.offsets, told.fresh, block.before, strict=False)
+        others: list[tuple[int, bodies.Noun]] = [(offset, noun) for offset, isnew, noun in placed if isnew]
         if fresh.any():
             self._unfolded.append(Batch(int(offsets[fresh][-1]), others, new))
         block.appended()
@@ -161,8 +181,40 @@ class _Ids(NamedTuple):
         )
 
 
-def shoppers(frame: pl.DataFrame, secret: bytes) -> Coded:
-    """Who each line of `frame` is about, as keys: its user, else its visitor, else its session, else its order."""
+def _meet(frame: pl.DataFrame, people: Identities) -> None:
+    """Tell `people` of rows that show a user and a visitor together, in order of time; repetitions are passed over."""
+    both = frame.filter(pl.col("user_id").is_not_null() & pl.col("visitor_id").is_not_null())
+    if not len(both):
+        return
+    told = both.select("user_id", "visitor_id", pl.col("time").dt.epoch("ms")).sort("visitor_id", "time")
+    moved = [visitor for visitor in told["visitor_id"].unique().to_list() if people.moved(visitor)]
+    before = pl.col("user_id").shift(1).over("visitor_id")
+    news = (pl.col("user_id") != before).fill_null(True) | pl.col("visitor_id").is_in(moved)
+    for user, visitor, at in told.filter(news).iter_rows():
+        if not people.erased(people.shopper(user, ""), at):
+            people.meet(user, visitor, at)
+
+
+def shoppers(frame: pl.DataFrame, people: Identities, secret: bytes) -> Coded:
+    """Who each line of `frame` is about, as keys: its user, else its visitor, else its session, else its order.
+
+    A visitor alone is whoever had the device at the line's own time.
+    """
+    named = _named(frame, secret)
+    visitor, user = coded(frame["visitor_id"]), frame["user_id"].is_null().to_numpy()
+    moved = np.array([*map(people.moved, visitor.values), False])[visitor.codes] & user
+    if not moved.any():
+        return named
+    places = {key: place for place, key in enumerate(named.values)}
+    codes = named.codes.copy()
+    times = frame["time"].dt.epoch("ms").to_numpy()
+    for line in np.flatnonzero(moved).tolist():
+        key = people.shopper("", visitor.values[visitor.codes[line]], int(times[line]))
+        codes[line] = places.setdefault(key, len(places))
+    return Coded(codes, list(places))
+
+
+def _named(frame: pl.DataFrame, secret: bytes) -> Coded:
     ids = {"user": "user_id", "visitor": "visitor_id", "session": "session_id"}
     known = [pl.concat_str(pl.lit(f"{person}:"), pl.col(field)) for person, field in ids.items()]
     who = pl.coalesce([*known, pl.concat_str(pl.lit("session:"), pl.col("transaction_id"))])
@@ -182,7 +234,7 @@ def coded(texts: pl.Series) -> Coded:
     return Coded(codes, encoded.dictionary.to_pylist())
 
 
-def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, secret: bytes) -> Lines:
+def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, who: Coded) -> Lines:
     def word(name: str) -> Coded:
         return coded(frame[name].fill_null(""))
 
@@ -200,7 +252,7 @@ def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, secret: bytes) -> Lines:
         basket=ids.basket,
         guest=frame.select(pl.col("user_id").is_null() & pl.col("visitor_id").is_null()).to_series().to_numpy(),
         bot=frame["bot"].to_numpy(),
-        shopper=shoppers(frame, secret),
+        shopper=who,
         region=word("region"),
         placement=word("placement"),
         recommendation_id=word("recommendation_id"),

@@ -119,6 +119,10 @@ class Identities:
         """Whether a row of `at` about `shopper` is older than that person's erasure, and must not be stored."""
         return bool(self._erased) and at <= self._erased.get(forgotten(shopper), EVER)
 
+    def erased_until(self, shopper: bytes) -> int:
+        """The time (ms UTC) up to which rows about `shopper` must not be stored; EVER where nobody was erased."""
+        return self._erased.get(forgotten(shopper), EVER)
+
     @property
     def anyone_erased(self) -> bool:
         """Whether `erased` can be true at all."""
