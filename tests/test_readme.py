@@ -20,8 +20,9 @@ ITEMS = 400
 
 def _transcript() -> Iterator[tuple[list[str], list[str]]]:
     """The words of each command of the page's console block, and the lines printed beneath it."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"^```console\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    block = re.search(
+        r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert block
     for part in block[1].split("\n$ "):
         command, *printed = part.removeprefix("$ ").splitlines()

@@ -169,7 +169,7 @@ def test_haste_and_width_make_a_bot_and_a_large_order_does_not() -> None:
     order: list[Line] = [("o", T, Kind.PURCHASE, n, -1) for n in range(600)]
     flagged: list[Line] = [("r", T, Kind.VIEW, 0, -1)]
     found = examine(table(hasty + brisk + wide + order + flagged), keys, [], AROUND).people
-    assert (found.bots, found.bot_lines) == (3, Share(61 + 502 + 1, 61 + 60 + 502 + 600 + 1))
+    assert (found.bots, found.bot_lines) == (3, Share(1 + 2 + 1, 61 + 60 + 502 + 600 + 1))
 
 
 def _at(times: list[int]) -> Health:

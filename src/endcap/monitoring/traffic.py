@@ -1,19 +1,16 @@
 """Lines of events as columns by shopper and time, and what can be told of them without a catalog."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Ints, Millis, Rows
+from endcap.domain.bots import left_by_bots
 from endcap.domain.events import Kind
-from endcap.domain.instants import MINUTE, SESSION_IDLE
-
-BOT_EVENTS_PER_MINUTE: Final = 60
-BOT_ITEMS_PER_SESSION: Final = 500
-_SETTLED: Final = (Kind.PURCHASE, Kind.REFUND)
+from endcap.domain.instants import SESSION_IDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +64,8 @@ def lines_of(interactions: pa.Table) -> Lines:
 
 
 def bot_lines(lines: Lines) -> Bools:
-    """Lines flagged at intake, and those of shoppers with more than 60 events in a minute or 500 items in a session.
-
-    Orders do not count because an order of 200 lines may come as 200 events of one instant.
-    """
-    browsing = ~lines.of(*_SETTLED)
-    shopper, begins = lines.shopper[browsing], lines.begins[browsing]
-    minute = lines.time[browsing] // MINUTE
-    hasty = _crowded(shopper[begins], minute[begins], BOT_EVENTS_PER_MINUTE)
-    visits = distinct_pairs(lines.session[browsing], lines.row[browsing].astype(np.int64))[0]
-    sessions, items = np.unique(visits, return_counts=True)
-    wide = np.isin(lines.session, sessions[items > BOT_ITEMS_PER_SESSION])
-    bots: Bools = lines.bot | np.isin(lines.shopper, np.union1d(hasty, lines.shopper[wide]))
-    return bots
-
-
-def _crowded(shopper: Rows, minute: Ints, most: int) -> Rows:
-    """Shoppers with more than `most` events within one minute of the clock."""
-    order = np.lexsort((minute, shopper))
-    shopper, minute = shopper[order], minute[order]
-    starts = np.flatnonzero(np.r_[True, (np.diff(shopper) != 0) | (np.diff(minute) != 0)][: len(shopper)])
-    counts = np.diff(np.r_[starts, len(shopper)])
-    hasty: Rows = shopper[starts[counts > most]]
-    return hasty
+    """Lines flagged at intake, and those that training leaves out because their shopper had given itself away."""
+    return lines.bot | left_by_bots(lines.shopper, lines.session, lines.time, lines.kind, lines.row, lines.offset)
 
 
 def preceded(lines: Lines, late: Kind, early: Kind) -> tuple[int, int]:

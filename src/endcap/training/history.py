@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Ints, Millis, Rows
+from endcap.domain.bots import left_by_bots
 from endcap.domain.events import Events, Kind
 from endcap.domain.instants import SESSION_IDLE
 
@@ -88,8 +89,16 @@ def read_history(
     columns["shopper"] = person[encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
     order = np.lexsort(tuple(columns[name] for name in reversed(("shopper", *_CONTENT))))
     columns = {name: column[order] for name, column in columns.items()}
+    people = ~_bots(columns)
+    columns = {name: column[people] for name, column in columns.items()}
     starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
     return _ordered(columns, starts, keys, group, regions)
+
+
+def _bots(columns: Mapping[str, NDArray[Any]]) -> Bools:
+    shopper, time = columns["shopper"], columns["time"]
+    session = _sessions(shopper, time, columns["session"])
+    return left_by_bots(shopper, session, time, columns["kind"], columns["row"], columns["offset"])
 
 
 def _people(keys: list[bytes], users: Mapping[bytes, bytes]) -> tuple[list[bytes], Rows]:
