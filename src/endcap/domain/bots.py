@@ -26,7 +26,7 @@ def left_by_bots(  # noqa: PLR0913 - the columns of lines
     """
     browsing = ~np.isin(kind, _NOT_BROWSING)
     minute, other = time // MINUTE, _changes(shopper)
-    instant = np.cumsum(other | _changes(time))
+    instant: Ints = np.cumsum(other | _changes(time))
     events = _firsts(browsing, event)
     width = int(row.max(initial=0)) + 1
     items = _firsts(browsing, session.astype(np.int64) * width + row)
@@ -37,7 +37,9 @@ def left_by_bots(  # noqa: PLR0913 - the columns of lines
 
 def _changes(column: Rows | Ints) -> Bools:
     """Where a run of equal values begins."""
-    return np.r_[True, column[1:] != column[:-1]][: len(column)]
+    changes: Bools = np.ones(len(column), np.bool_)
+    changes[1:] = column[1:] != column[:-1]
+    return changes
 
 
 def _firsts(among: Bools, values: Ints) -> Bools:
