@@ -303,3 +303,10 @@ def test_a_rebuild_from_the_log_gives_the_shelf_that_the_import_left(
     assert pack_shelf(shop.shelf) == before
     rebuild_state(shop)
     assert shop.kv.get_many([b"shelf"])[0] == before
+
+
+def test_an_item_of_a_later_feed_is_new_and_those_of_the_first_are_not(shop: Ports, written: Write, now: int) -> None:
+    head, chair = "id\ttitle\tprice\tavailability\n", "A\tChair\t5.00 GBP\tin stock\n"
+    take(shop, written("first.tsv", head + chair), now)
+    take(shop, written("second.tsv", head + chair + "B\tTable\t9.00 GBP\tin stock\n"), now + DAY)
+    assert shop.shelf.born[:2].tolist() == [NEVER, now + DAY]

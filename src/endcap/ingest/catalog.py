@@ -80,7 +80,7 @@ def import_catalog(  # noqa: PLR0913 (into what, whence, how, when, and who watc
 ) -> Summary:
     """Append what `file` tells about items to the log and fold it into everything that reads it; `now` in ms UTC.
 
-    Without a time of its own, a row that had no change before counts since ever, a later change from `now` on.
+    Without a time of its own, the items of a first import count since ever, later news from `now` on.
 
     Raises: InvalidFeed where a mapped column is missing, no row fits, the currency is not the shop's, the file changed
     while it was read, or it would change more than the hold allows; nothing is written then.
@@ -195,6 +195,8 @@ class _Feed:
         self._writer, self._mapping, self._terms, self._spool = writer, mapping, terms, spool
         self._prices = Prices(writer.shop.currency, terms.rates, _day(writer.now))
         self._misfits: list[pl.Series] = []
+        self._born = SINCE_EVER
+        """When items count from that the catalog lacks: a first import, or most of one, is no arrival of news."""
 
     def load(self, batch: Fitting) -> None:
         self._misfits.append(batch.misfits["id"].drop_nulls())
@@ -213,6 +215,8 @@ class _Feed:
         for number, item, last in repeated:
             quarantine.tell(number, "id", item, f"stands again in row {last}, which counts")
         known = Known(self._writer.shop.catalog.changes())
+        if 2 * int(self._listed().sum()) >= len(self._spool.ids()):
+            self._born = self._writer.now
         for frame in self._spool.frames(repeated):
             self._write(frame, known)
         delisted = self._writer.delist(gone.tolist())
@@ -235,7 +239,7 @@ class _Feed:
         news, newborn = known.news(rows, told)
         any_ = news.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
         self._writer.known += int((~any_).sum())
-        at = np.where(newborn, SINCE_EVER, self._writer.now)[any_]
+        at = np.where(newborn, self._born, self._writer.now)[any_]
         self._writer.write_columns(News(rows[any_], at, news.filter(any_)), keyed=False)
 
     @staticmethod
