@@ -46,3 +46,17 @@ def test_an_event_without_an_id_is_the_same_when_sent_again_even_if_its_clock_ru
     first, again = (edge.entries([edge.event(sent, received)])[0] for received in (AT, AT + 1_000))
     assert (first.at, again.at) == (AT, AT + 1_000)
     assert first.key == again.key
+
+
+@pytest.mark.parametrize(
+    ("agent", "bot"),
+    [
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", True),
+        ("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/126.0", True),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", False),
+        ("", False),
+    ],
+)
+def test_a_robot_is_told_by_its_user_agent(edge: Edge, agent: str, bot: bool) -> None:
+    sent = EventCall("view_item", AT, [ItemCall("A")], visitor_id="v", user_agent=agent)
+    assert edge.event(sent, AT).event.bot is bot

@@ -59,6 +59,7 @@ class EventCall(Struct, frozen=True, omit_defaults=True):
     currency: str = ""
     recommendation_id: str = ""
     placement: str = ""
+    user_agent: str = ""
 
 
 class ContextCall(Struct, frozen=True, omit_defaults=True):

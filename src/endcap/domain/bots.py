@@ -1,4 +1,4 @@
-"""Who is no shopper: visitors too fast or too wide to be people. Knows lines in time; no user agent, no log."""
+"""Who is no shopper: robots by their user agent, and visitors too fast or too wide to be people. Knows no log."""
 
 from typing import Final
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from endcap.domain.arrays import Bools, Ints, Millis, Rows
 from endcap.domain.events import Kind
 from endcap.domain.instants import MINUTE
+
+AGENTS: Final = r"(?i)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pingdom|uptime|python-requests|curl/|wget/"
+"""What the user agents of machines say, as a regular expression."""
 
 EVENTS_PER_MINUTE: Final = 60
 ITEMS_PER_SESSION: Final = 500

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from endcap.domain.bots import AGENTS
 from endcap.domain.events import KINDS
 from endcap.domain.instants import iso
 from endcap.expressions import Type
@@ -42,9 +43,6 @@ FIELDS: Final = Fields(
 MAX_WORD, MAX_QUANTITY = 64, 10**6
 OLDEST: Final = 788_918_400_000
 """1995-01-01: before it nothing was sold over the web, and seconds or minutes read as milliseconds lie there."""
-
-BOTS: Final = r"(?i)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pingdom|uptime|python-requests|curl/|wget/"
-"""What the user agents of machines say."""
 
 _LOADED: Final = ("fresh", "known", "new_items", "bots", "quarantined")
 _IDS: Final = ("user_id", "visitor_id", "session_id", "transaction_id")
@@ -183,7 +181,7 @@ def _complete(fields: pl.DataFrame) -> pl.DataFrame:
     }
     return fields.with_columns(**absent).with_columns(
         pl.col("quantity").fill_null(1).cast(pl.Int64),
-        bot=pl.col("user_agent").str.contains(BOTS).fill_null(False),
+        bot=pl.col("user_agent").str.contains(AGENTS).fill_null(False),
     )
 
 

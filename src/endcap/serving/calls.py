@@ -59,6 +59,9 @@ class EventCall(Struct, frozen=True):
     currency: Annotated[str, Meta(max_length=3)] = ""
     recommendation_id: Name = ""
     placement: Name = ""
+    user_agent: Annotated[
+        str, Meta(max_length=1_000, description="the browser's; says whether a robot called, and is not stored")
+    ] = ""
 
 
 class EventsCall(Struct, frozen=True, forbid_unknown_fields=True):

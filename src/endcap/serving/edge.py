@@ -5,6 +5,7 @@ the shelf holds; reads no clock.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy as np
 from endcap.backends.log import Entry
 from endcap.backends.log.bodies import pack
 from endcap.domain.arrays import NO_ROWS, Rows
+from endcap.domain.bots import AGENTS
 from endcap.domain.catalog import Change
 from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
 from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
@@ -36,6 +38,7 @@ AHEAD: Final = 5 * MINUTE
 """How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""
 SIGNALS: Final = ("login", "logout")
 """GA4 names of events without items, which say who has a device."""
+_AGENTS: Final = re.compile(AGENTS)
 _OLDEST_MS: Final = 100_000_000_000
 
 
@@ -165,6 +168,7 @@ class Edge:
             basket=keyed_number(self.secret, "basket", call.transaction_id) if call.transaction_id else 0,
             placement=call.placement,
             recommendation_id=call.recommendation_id,
+            bot=bool(_AGENTS.search(call.user_agent)),
         )
         return Posted(event, call.event_id, told, ahead, self._named(call))
 
