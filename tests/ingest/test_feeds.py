@@ -310,3 +310,55 @@ def test_an_item_of_a_later_feed_is_new_and_those_of_the_first_are_not(shop: Por
     take(shop, written("first.tsv", head + chair), now)
     take(shop, written("second.tsv", head + chair + "B\tTable\t9.00 GBP\tin stock\n"), now + DAY)
     assert shop.shelf.born[:2].tolist() == [NEVER, now + DAY]
+
+
+@pytest.mark.parametrize(
+    ("name", "update"),
+    [
+        ("u.jsonl", '{"id":"a","title":"Mug","price":"12"}\n'),
+        ("u.xml", "<rss><channel><item><id>a</id><title>Mug</title><price>12</price></item></channel></rss>"),
+        (
+            "u.json",
+            '{"@type":"Product","@context":"https://schema.org","sku":"a","name":"Mug","offers":{"price":"12"}}',
+        ),
+        ("u.csv", "id,title,price\na,Mug,12\n"),
+    ],
+)
+def test_attributes_that_no_record_of_a_file_has_stay_as_they_were(
+    shop: Ports, written: Write, now: int, name: str, update: str
+) -> None:
+    full = {"id": "a", "title": "Mug", "price": "9", "brand": "Good", "product_type": "Home > Mugs", "quantity": "0"}
+    full |= {"item_group_id": "g", "color": "red", "availability": "out of stock", "cost_of_goods_sold": "4"}
+    full |= {"sale_price": "8", "sale_price_effective_date": "2026-01-01/2026-02-01"}
+    take(shop, written("full.jsonl", json.dumps(full)), now)
+    take(shop, written(name, update), now + DAY, FORCED)
+    assert changes(shop)[1:] == [Change(0, now + DAY, price=1200, sale_price=-1, sale_start=0, sale_end=0)]
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        '{"id":"a","title":"Mug"}\n{"id":"b","title":"Cup","availability":"in_stock","quantity":3}\n',
+        '{"id":"a","title":"Mug","availability":null}\n{"id":"b","title":"Cup","availability":"in_stock","quantity":3}\n',
+        "id,title,availability,quantity\na,Mug,,\nb,Cup,in_stock,3\n",
+    ],
+)
+def test_a_row_without_availability_and_quantity_leaves_the_stock_as_it_was(
+    shop: Ports, written: Write, now: int, update: str
+) -> None:
+    take(shop, written("one.csv", "id,title,availability\na,Mug,out of stock\nb,Cup,out of stock\n"), now)
+    take(shop, written("two", update), now + DAY)
+    assert changes(shop)[2:] == [Change(1, now + DAY, stock=3)]
+
+
+def test_an_attribute_that_is_null_or_absent_beside_others_that_have_it_is_cleared(
+    shop: Ports, written: Write, now: int
+) -> None:
+    rows = [{"id": item, "title": "Mug", "brand": "Good", "color": "red"} for item in "ab"]
+    take(shop, written("one.jsonl", "\n".join(map(json.dumps, rows))), now)
+    news = [{"id": "a", "title": "Mug", "brand": "Better", "color": None}, {"id": "b", "title": "Mug"}]
+    take(shop, written("two.jsonl", "\n".join(map(json.dumps, news))), now + DAY)
+    assert changes(shop)[2:] == [
+        Change(0, now + DAY, brand="Better", text={"color": ""}),
+        Change(1, now + DAY, brand="", text={"color": ""}),
+    ]

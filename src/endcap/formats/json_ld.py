@@ -116,7 +116,7 @@ def _of_offer(offer: Mapping[str, Any]) -> dict[str, str | None]:
     if condition:
         found["condition"] = _CONDITION.get(_last(condition).lower(), condition)
     quantity = _first(_one(offer.get("inventoryLevel")), ("value",))
-    return {**found, **({"quantity": quantity} if quantity else {})}
+    return {**found, **_given("quantity", quantity)}
 
 
 def _prices(offer: Mapping[str, Any]) -> dict[str, str | None]:
@@ -128,7 +128,11 @@ def _prices(offer: Mapping[str, Any]) -> dict[str, str | None]:
     asked = [each for each in specifications if each not in listed and _text(each.get("price"))]
     now = _amount(offer, currency) or (_amount(asked[0], currency) if asked else None)
     before = _amount(listed[0], currency) if listed else None
-    return {"price": before, "sale_price": now} if before and now and before != now else {"price": now or before}
+    return {"price": before, "sale_price": now} if before and now and before != now else _given("price", now or before)
+
+
+def _given(name: str, text: str | None) -> dict[str, str | None]:
+    return {name: text} if text else {}
 
 
 _LISTED: Final = {"ListPrice", "SRP", "MSRP", "StrikethroughPrice", "RegularPrice"}

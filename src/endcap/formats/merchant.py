@@ -168,8 +168,10 @@ def _record(value: Any) -> Record:
         for name, content in given.items():
             known = attribute(name)
             text = None if known is None else as_text(content, known)
-            if known is not None and text and (known not in record or _plain(name) == known):
+            if known is not None and text and (record.get(known) is None or _plain(name) == known):
                 record[known] = text
+            elif known is not None and (content is None or content == ""):
+                record.setdefault(known, None)
     return record
 
 

@@ -85,7 +85,10 @@ class _Items(ContentHandler):
     def _keep(self, name: str, text: str) -> None:
         own = name.partition(":")[2]
         known = attribute(own or _ATOM.get(name, name))
-        if known is None or not text:
+        if known is None:
+            return
+        if not text:
+            self._record.setdefault(known, None)
             return
         held = self._record.get(known)
         if held is None or (own and known not in self._named):

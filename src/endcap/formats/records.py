@@ -32,13 +32,17 @@ Record: TypeAlias = Mapping[str, str | None] | Torn
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """One open file of records; `schema` names what they may hold, all of it text; `read` gives them in order."""
+    """One open file of records; `schema` names what they may hold, all of it text; `read` gives them in order.
+
+    `met` collects, while `batches` reads, the names that any record has: of the others the file tells nothing.
+    """
 
     source: Source
     schema: dict[str, pl.DataType]
     read: Callable[[Source], Iterator[Record]]
     rows: int | None = None
     torn: list[tuple[int, str]] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
 
     @property
     def path(self) -> Path:
@@ -55,6 +59,7 @@ class RecordFile:
         while some := list(islice(numbered, BATCH)):
             whole = [(number, record) for number, record in some if not isinstance(record, Torn)]
             self.torn.extend((number, record.reason) for number, record in some if isinstance(record, Torn))
+            self.met.update(*(record for _, record in whole))
             try:
                 frame = _frame([record for _, record in whole], columns)
             except UnicodeEncodeError:

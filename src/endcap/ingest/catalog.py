@@ -5,6 +5,7 @@ importing it again changes nothing; rows with times of their own are keyed by wh
 all of the file is read, has stayed the same meanwhile, and would not change more than is likely.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,11 +18,13 @@ from endcap.domain.arrays import Bools, Rows
 from endcap.domain.catalog import SINCE_EVER, Change
 from endcap.domain.ids import ItemKey
 from endcap.errors import InvalidFeed
+from endcap.expressions import columns_of
 from endcap.formats import Table
 from endcap.formats.files import open_any
 from endcap.formats.plain import plain
 from endcap.formats.prices import Prices
 from endcap.formats.rates import NO_RATES, Rates
+from endcap.formats.records import RecordFile
 from endcap.formats.sources import Source
 from endcap.ingest import Ports, Report, Summary
 from endcap.ingest.binding import ROW, Check, Fields, Fitting, bind
@@ -101,7 +104,8 @@ def import_catalog(  # noqa: PLR0913 (into what, whence, how, when, and who watc
         Quarantine(shop.quarantine, f"{table.path.name}-{digest}.jsonl") as quarantine,
         Spool(shop.quarantine) as spool,
     ):
-        loader = _Transactions(writer, mapping) if mapping.derived else _Feed(writer, mapping, terms, spool)
+        feed = _Feed(writer, mapping, terms, spool, table)
+        loader = _Transactions(writer, mapping) if mapping.derived else feed
         for batch in binding.batches(_checks(mapping, shop.currency, now), quarantine):
             rows, left_out = rows + batch.rows, left_out + batch.left_out
             loader.load(batch)
@@ -191,8 +195,8 @@ class _Transactions:
 class _Feed:
     """One row an item: what differs from the catalog, or, where rows have times, all that they say then."""
 
-    def __init__(self, writer: Writer, mapping: CatalogMapping, terms: Terms, spool: Spool) -> None:
-        self._writer, self._mapping, self._terms, self._spool = writer, mapping, terms, spool
+    def __init__(self, writer: Writer, mapping: CatalogMapping, terms: Terms, spool: Spool, table: Table) -> None:
+        self._writer, self._mapping, self._terms, self._spool, self._table = writer, mapping, terms, spool, table
         self._prices = Prices(writer.shop.currency, terms.rates, _day(writer.now))
         self._misfits: list[pl.Series] = []
         self._born = SINCE_EVER
@@ -205,7 +209,7 @@ class _Feed:
 
     def finish(self, quarantine: Quarantine) -> Summary:
         if self._mapping.fields.time:
-            for frame in self._spool.frames([]):
+            for frame in self._frames([]):
                 self._write(frame, None)
             self._writer.finish()
             return _counted(self._writer, unconverted=self._prices.unconverted)
@@ -217,11 +221,17 @@ class _Feed:
         known = Known(self._writer.shop.catalog.changes())
         if 2 * int(self._listed().sum()) >= len(self._spool.ids()):
             self._born = self._writer.now
-        for frame in self._spool.frames(repeated):
+        for frame in self._frames(repeated):
             self._write(frame, known)
         delisted = self._writer.delist(gone.tolist())
         self._writer.finish()
         return _counted(self._writer, len(repeated), delisted, self._prices.unconverted)
+
+    def _frames(self, without: list[Repeated]) -> Iterator[pl.DataFrame]:
+        """All rows, with the attributes that the file tells."""
+        untold = _unmet(self._mapping, self._table)
+        for frame in self._spool.frames(without):
+            yield frame.drop(untold, strict=False)
 
     def _write(self, frame: pl.DataFrame, known: Known | None) -> None:
         rows = self._writer.rows("item", frame["id"].to_list())
@@ -272,7 +282,7 @@ class _Feed:
             return
         priced = listed & (shelf.price[: len(shelf)] >= 0)
         moved = 0
-        for frame in self._spool.frames(repeated):
+        for frame in self._frames(repeated):
             if "price" in frame.columns:
                 rows = self._rows(frame["id"])
                 known = rows >= 0
@@ -319,7 +329,8 @@ def _path(category: str, separator: str) -> str:
 def _filled(fields: pl.DataFrame, mapping: CatalogMapping, prices: Prices) -> pl.DataFrame:
     """Attributes as a change spells them, absent ones as what says nothing: -1, empty, a window without bounds.
 
-    Texts are named `text.title`, a category's path is one text. A price in another currency is a text as well.
+    Texts are named `text.title`, a category's path is one text. A price in another currency is a text as well. Where
+    neither stock nor availability is given, the stock is NULL: not told, so that what was out of stock stays so.
     """
     given = set(fields.columns)
     frame = fields
@@ -336,14 +347,33 @@ def _filled(fields: pl.DataFrame, mapping: CatalogMapping, prices: Prices) -> pl
             _window(name, open_, given) for name, open_ in (("sale_start", 0), ("sale_end", NEVER))
         )
     if given & {"stock", "availability"}:
-        stock = pl.col("stock").floor().cast(pl.Int64).fill_null(-1) if "stock" in given else pl.lit(-1, pl.Int64)
-        gone = (_availability() == "out_of_stock").fill_null(False) if "availability" in given else pl.lit(False)
-        frame = frame.with_columns(stock=pl.when(gone).then(0).otherwise(stock)).drop("availability", strict=False)
+        stock = pl.col("stock").floor().cast(pl.Int64) if "stock" in given else pl.lit(None, pl.Int64)
+        word = _availability() if "availability" in given else pl.lit(None, pl.String)
+        frame = frame.with_columns(
+            stock=pl.when(word == "out_of_stock")
+            .then(0)
+            .when(word.is_not_null())
+            .then(stock.fill_null(-1))
+            .otherwise(stock)
+        ).drop("availability", strict=False)
     if "category" in given:
         paths = {path: _path(path, mapping.category_separator) for path in frame["category"].unique().to_list()}
         frame = frame.with_columns(category=frame["category"].replace_strict(paths, return_dtype=pl.String))
     texts = {name: f"text.{name}" for name in (*_TEXTS, *mapping.text) if name in given}
     return frame.rename(texts).with_columns(listed=pl.lit(True))
+
+
+def _unmet(mapping: CatalogMapping, table: Table) -> list[str]:
+    """The columns of `_filled` of which no record says anything, read to the end: they are not told, not empty."""
+    if not isinstance(table, RecordFile):
+        return []
+    needed = {name: columns_of(formula.tree) for name, formula in mapping.formulas().items()}
+    told = {name for name, columns in needed.items() if not columns or columns & table.met}
+    if "price" in told:
+        told |= {"sale_price", "sale_start", "sale_end"}
+    if "availability" in told:
+        told.add("stock")
+    return [column for name in needed.keys() - told for column in (name, f"text.{name}")]
 
 
 def _window(name: str, unbounded: int, given: set[str]) -> pl.Expr:

@@ -144,12 +144,14 @@ class Known:
     def news(self, rows: Rows, frame: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
         """The attributes in `frame` that differ from what is known, others NULL, and which rows nothing was known of.
 
+        What is NULL in `frame` is not told.
+
         An attribute that no row has takes no memory, so a first import is compared with nothing.
         """
         self._reserve(int(rows.max(initial=-1)))
         masked = []
         for column in frame:
-            codes = _coded(column, rows)
+            codes = _coded(column.fill_null(NOTHING["stock"]) if column.name == "stock" else column, rows)
             known = self._codes[column.name][rows] if column.name in self._codes else np.zeros_like(codes)
             masked.append(column.zip_with(pl.Series(known != codes), _null(column)))
         return pl.DataFrame(masked), ~self._born[rows]
