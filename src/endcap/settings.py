@@ -111,8 +111,8 @@ class Settings(_Section):
 def leaves() -> Iterator[str]:
     """The dotted name of every setting.
 
-    >>> sorted(leaves())[:2]
-    ['serving.checkpoint_s', 'serving.deadline_ms']
+    >>> {"shop.currency", "serving.deadline_ms"} <= set(leaves())
+    True
     """
     for section, branch in Settings():
         yield from (f"{section}.{leaf}" for leaf, _ in branch)
