@@ -175,6 +175,29 @@ def test_through_a_server_or_without_one_the_same_is_stored(built: Path, files: 
     assert set(_keys(alone)) == set(_keys(beside))
 
 
+def test_logins_and_logouts_of_a_file_are_known_to_the_server(built: Path, tmp_path: Path) -> None:
+    at = "2026-08-01T10:{:02}:00Z"
+    rows: list[dict[str, Any]] = [
+        {"name": "login", "time": at.format(1), "visitor_id": "v3", "user_id": "ann"},
+        {"name": "view_item", "time": at.format(2), "visitor_id": "v3", "items": [{"item_id": "LAMP-1"}]},
+        {"name": "logout", "time": at.format(3), "visitor_id": "v3"},
+        {"name": "view_item", "time": at.format(4), "visitor_id": "v3", "items": [{"item_id": "LAMP-2"}]},
+    ]
+    file = tmp_path / "own.jsonl"
+    file.write_bytes(b"\n".join(map(msgspec.json.encode, rows)))
+    alone, beside = (Path(shutil.copytree(built, tmp_path / name)) for name in ("alone", "beside"))
+    with serving(beside, wait=False) as server:
+        _until(lambda: _served(beside))
+        for shop in (alone, beside, beside):
+            told = app.import_events(app.open_shop(shop, {}), file, None, lambda done, rows: None)
+            assert (told.signals, told.fresh + told.known) == (2, 2)
+        login = {**rows[0], "time": "2026-08-01T10:02:30Z"}
+        answer = server.http.post("/v1/events", json={"events": [login, {**rows[2], "time": at.format(2)}]}).json()
+        assert (answer["accepted"], answer["duplicates"]) == (0, 2), "the server knows both already"
+    assert _stored(alone) == _stored(beside)
+    assert [kind for kind, _ in _stored(beside)].count("link") == 2
+
+
 def _owned(shop: Path) -> dict[Path, bytes]:
     """The files that belong to what keeps up with the log."""
     lake = (path for path in (shop / "lake").rglob("*") if path.is_file())

@@ -14,10 +14,14 @@ from starlette.applications import Starlette
 
 from endcap import app
 from endcap.backends.log import Appended, Entry, Log
-from endcap.domain.ids import ItemKey
+from endcap.backends.log.bodies import pack
+from endcap.domain.events import Event, Kind, Line
+from endcap.domain.ids import ItemKey, keyed_hash
+from endcap.domain.people import Link, device_key, visitor_key
 from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.serving import Clocks, Hooks, Options, application
+from endcap.serving.calls import RecordsAnswer, RecordsCall
 from endcap.serving.desk import Desk
 from endcap.serving.floor import Floor
 from endcap.serving.meters import Meters
@@ -121,3 +125,40 @@ def test_unreadable_shopper_state_says_so_and_is_rebuilt_from_the_log(shop: Path
     (shop / "state.sqlite").unlink()
     with closing(app.open_floor(app.open_shop(shop, {}))) as floor:
         assert floor.ground.kv.get_many([key]) == whole
+
+
+def test_records_of_people_who_were_erased_while_an_import_ran_are_not_stored(shop: Path) -> None:
+    at = app.now_ms() - 60_000
+
+    def view(shopper: bytes, number: int, at: int) -> Entry:
+        return Entry("event", b"%016d" % number, shopper, at, pack(Event(Kind.VIEW, at, at, shopper, (Line(1),))))
+
+    def link(shopper: bytes, user: bytes, device: bytes, number: int) -> Entry:
+        noun = Link(device, 0, shopper, user, at)
+        return Entry("link", b"%016d" % number, noun.person, at, pack(noun))
+
+    async def live() -> tuple[RecordsAnswer, list[bytes], int]:
+        async with _open(app.open_floor(app.open_shop(shop, {}))) as (desk, _):
+            secret = desk.floor.ground.secret
+            ann, gone, other = (
+                keyed_hash(secret, "user", "ann"), visitor_key(secret, "v3"), visitor_key(secret, "tablet")
+            )  # fmt: skip
+            await desk.take_records(RecordsCall(entries=[view(ann, 1, at)]))
+            for ids in (("ann", ""), ("", "v3")):
+                await desk.erase(*ids)
+            later = app.now_ms() + 1
+            entries = [
+                view(ann, 2, at), view(other, 3, at), view(gone, 4, at), view(ann, 5, later),
+                link(other, ann, device_key(secret, "tablet"), 6),
+                link(gone, keyed_hash(secret, "user", "ben"), device_key(secret, "v3"), 7),
+            ]  # fmt: skip
+            answer = await desk.take_records(RecordsCall(entries=entries))
+            return answer, [ann, gone, other], later
+
+    answer, (ann, gone, other), later = asyncio.run(live())
+    assert answer.fresh == [False, True, False, True, False, False]
+    assert [offset > 0 for offset in answer.offsets] == answer.fresh
+    with closing(app.open_shop(shop, {}).log(readonly=True)) as log:
+        assert [entry.at for _, entry in log.person("events", ann)] == [later]
+        assert log.person("events", gone) == log.of_kind("events", "link") == []
+        assert [entry.key for _, entry in log.person("events", other)] == [b"%016d" % 3]

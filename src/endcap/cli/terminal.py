@@ -14,6 +14,7 @@ from rich.table import Table
 
 from endcap.app import Listed
 from endcap.domain.events import KINDS
+from endcap.domain.people import SIGNALS
 from endcap.ingest import Summary
 from endcap.serving.calls import DecisionAnswer, FeatureAnswer
 
@@ -79,6 +80,8 @@ def _beside_the_rows(summary: Summary) -> Iterator[str]:
         more = f" and {len(names) - _NAMES:,} more names" if len(names) > _NAMES else ""
         count = sum(summary.beside.values())
         yield f"{count:,} rows are left out, for their names are none that Endcap learns from: {told}{more}."
+    if summary.signals:
+        yield f"{summary.signals:,} rows are logins and logouts: they say who is who, and are no events."
     for currency, count in sorted(summary.currencies.items()):
         yield f"{count:,} prices are in {currency} and unknown to the shop."
     for unit, count in sorted(summary.clocks.items()):
@@ -88,6 +91,8 @@ def _beside_the_rows(summary: Summary) -> Iterator[str]:
 
 
 def _meant(name: str) -> str:
+    if name in SIGNALS:
+        return " (without the ids that say who has which device)"
     near = get_close_matches(name, KINDS, 1)
     return f" (did you mean {near[0]}?)" if near else ""
 

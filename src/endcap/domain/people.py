@@ -6,9 +6,12 @@ each person in turn is one *generation* of the device, with a key of its own tha
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from endcap.domain.ids import NOBODY
+
+SIGNALS: Final = ("login", "logout")
+"""GA4 names of what is no event of the log and needs no items: it says who has a device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ NAMES: Final = {
     "checkout started": "begin_checkout",
     "order completed": "purchase",
     "order refunded": "refund",
+    "signed in": "login",
     "signed out": "logout",
 }
-"""Any other call keeps its own name, by which it is counted."""
+"""Any other call keeps its own name, by which it is counted; `identify` says what a login says."""
 
 _CALLS: Final = ("track", "identify", "page", "screen", "group", "alias")
 
@@ -107,7 +108,7 @@ def _calls(sample: Sample) -> bool:
 
 
 def _own(sample: Sample) -> bool:
-    return {"name", "time", "items"} <= set(_first(sample))
+    return {"name", "time", "items"} <= set[str]().union(*sample.objects)
 
 
 def _table(sample: Sample) -> Table:
@@ -115,7 +116,7 @@ def _table(sample: Sample) -> Table:
 
 
 def _own_table(sample: Sample) -> bool:
-    return {"name", "time", "item_id"} <= set(sample.columns) | set(_first(sample))
+    return {"name", "time", "item_id"} <= set(sample.columns).union(*sample.objects)
 
 
 FORMATS: Final = (

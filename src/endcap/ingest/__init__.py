@@ -53,8 +53,9 @@ class Ports:
 class Summary(NamedTuple):
     """What became of a file's rows: rows = left_out + quarantined + repeated + fresh + known (derived: of changes).
 
-    Of events, `beside` counts rows with names that are no event of ours, which make up the rest; `currencies` prices
-    in others than the shop's, which are unknown; `clocks` times in another unit than usual; `bots` rows left by one.
+    Of events, `signals` counts rows that are logins and logouts, new or known, and `beside` rows with names that are no
+    event of ours, which make up the rest; `currencies` prices in others than the shop's, which are unknown; `clocks`
+    times in another unit than usual; `bots` rows left by one.
 
     `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
     `repeated` rows gave way to a later one of the same item. Beside the rows: `delisted` items were not in the file;
@@ -78,3 +79,4 @@ class Summary(NamedTuple):
     currencies: Mapping[str, int] = {}
     clocks: Mapping[str, int] = {}
     bots: int = 0
+    signals: int = 0

@@ -58,10 +58,10 @@ class Fitting(NamedTuple):
 
 
 class Among(NamedTuple):
-    """Rows whose `field` is another text than `values` are left out before they are checked, and counted."""
+    """Rows of which `fits` is false are left out before they are checked, and counted by their `field`."""
 
     field: str
-    values: Sequence[str]
+    fits: pl.Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Binding:
             fields = kept.select(ROW, **{field.name: field.value for field in self.fields}, **failed)
             beside: dict[str, int] = {}
             if among is not None:
-                strange = ~pl.col(among.field).is_in(among.values).fill_null(True)
+                strange = ~among.fits.fill_null(True)
                 beside = dict(fields.filter(strange)[among.field].value_counts().iter_rows())
                 kept = kept.filter(fields.select(~strange).to_series()) if beside else kept
                 fields = fields.filter(~strange) if beside else fields

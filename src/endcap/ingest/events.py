@@ -1,7 +1,7 @@
 """Events from a file into the log: what the rows of a table mean, which of them fit, and which form one event.
 
-Knows GA4 names, limits, currencies and bots. The log drops what it holds, so importing a file again, or going on after
-a crash, adds only what is missing.
+Knows GA4 names, limits, currencies and bots. Logins and logouts are no events, but say whose the others are. The log
+drops what it holds, so importing a file again, or going on after a crash, adds only what is missing.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ from endcap.ingest.checks import (
     price_check,
 )
 from endcap.ingest.fold import project
-from endcap.ingest.loader import Digests, Loader, grouped
+from endcap.ingest.loader import SIGNAL, Digests, Loader, grouped
 from endcap.ingest.mapping import EventFields, EventsMapping
 from endcap.ingest.quarantine import Quarantine
 
@@ -64,7 +64,7 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
     binding = bind(mapping, table, shop.timezone, FIELDS)
     name = f"{table.path.name}-{table.digest()}.jsonl"
     project(shop)
-    checks, among = _checks(mapping, shop.currency, now), Among("name", list(KINDS))
+    checks, among = _checks(mapping, shop.currency, now), Among("name", _ours(mapping))
     whole = _Whole(mapping, isinstance(table, EventFile))
     with Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
         course = _Course(shop, table, Journal(shop.quarantine, f"{name}-{_digest(mapping)}"), (quarantine, loader))
@@ -72,18 +72,31 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
             course.take(batch)
             frame = whole.events(_complete(batch.fields))
             if len(frame):
+                course.counts["rows"].update(signals=_signals(frame))
                 row = whole.durable(frame, batch.last)
                 loader.load(
                     _priced(frame, shop.currency, course.counts["currencies"]), course.noted(row, whole.waiting, report)
                 )
         rest = whole.rest()
         if rest is not None:
+            course.counts["rows"].update(signals=_signals(rest))
             loader.load(_priced(rest, shop.currency, course.counts["currencies"]), course.noted(None, 0, report))
     kept = quarantine.finish()
     course.journal.forget()
-    if quarantine.count and not loader.fresh + loader.known + loader.erased:
+    if quarantine.count and not loader.fresh + loader.known + loader.erased + course.counts["rows"]["signals"]:
         raise nothing_fits(table.path, quarantine, kept)
     return course.summary(kept, whole.repeated)
+
+
+def _ours(mapping: EventsMapping) -> pl.Expr:
+    """Whether a row is an event, or a login or logout with the ids that say who has which device."""
+    given, name = mapping.formulas().keys(), pl.col("name")
+    user, visitor = (pl.col(each).is_not_null() if each in given else pl.lit(False) for each in _IDS[:2])
+    return name.is_in(list(KINDS)) | ((name == "login") & user & visitor) | ((name == "logout") & visitor)
+
+
+def _signals(frame: pl.DataFrame) -> int:
+    return int(frame.select(SIGNAL.sum()).item())
 
 
 def _digest(mapping: EventsMapping) -> str:
@@ -145,16 +158,18 @@ class _Course:
             counts["rows"]["rows"], counts["rows"]["left_out"], self._quarantine.count, loader.fresh,
             loader.known + loader.erased + repeated, loader.new_items, kept, beside=dict(counts["beside"]),
             currencies=dict(counts["currencies"]), clocks=dict(clocks), bots=loader.bots,
+            signals=counts["rows"]["signals"],
         )  # fmt: skip
 
 
 def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
     given = mapping.formulas().keys()
-    quantity, at = pl.col("quantity"), pl.col("time").dt.epoch("ms")
+    quantity, price, at = pl.col("quantity"), price_check("price", currency), pl.col("time").dt.epoch("ms")
     people = [pl.col(name) for name in _IDS if name in given]
     nobody = pl.all_horizontal(person.is_null() for person in people) if people else pl.lit(True)
     checks = [
-        *(Check(name, pl.col(name).is_null(), "is missing") for name in ("name", "time", "item_id")),
+        *(Check(name, pl.col(name).is_null(), "is missing") for name in ("name", "time")),
+        Check("item_id", pl.col("item_id").is_null() & ~SIGNAL, "is missing"),
         Check("time", at > now + CLOCK_SKEW, f"lies in the future of {iso(now)}"),
         Check(
             "time", at < OLDEST, "lies before 1995; a number counts milliseconds since 1970: multiply seconds by 1000"
@@ -162,10 +177,10 @@ def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
         *(length_check(name, MAX_ID) for name in ("item_id", *_IDS, "event_id")),
         Check(
             "quantity",
-            (quantity < 1) | (quantity > MAX_QUANTITY) | (quantity != quantity.floor()),
+            ((quantity < 1) | (quantity > MAX_QUANTITY) | (quantity != quantity.floor())) & ~SIGNAL,
             f"is not a whole number between 1 and {MAX_QUANTITY:,}; a refund has a positive quantity too",
         ),
-        price_check("price", currency),
+        price._replace(bad=price.bad & ~SIGNAL),
         *(length_check(name, MAX_WORD) for name in ("region", "placement", "recommendation_id")),
     ]
     nobodys = Check("user_id", nobody, "is missing, and so are visitor_id, session_id and transaction_id")
@@ -173,14 +188,15 @@ def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
 
 
 def _complete(fields: pl.DataFrame) -> pl.DataFrame:
-    """All fields, those not mapped as NULL or their default."""
+    """All fields, those not mapped as NULL or their default; logins and logouts have neither quantity nor price."""
     absent = {
         name: pl.lit(None, _STORED[FIELDS.types.get(name, "text")])
         for name in EventFields.model_fields
         if name not in fields.columns
     }
     return fields.with_columns(**absent).with_columns(
-        pl.col("quantity").fill_null(1).cast(pl.Int64),
+        pl.when(~SIGNAL).then(pl.col("quantity")).fill_null(1).cast(pl.Int64),
+        pl.when(~SIGNAL).then(pl.col("price")),
         bot=pl.col("user_agent").str.contains(AGENTS).fill_null(False),
     )
 
@@ -244,4 +260,5 @@ class _Whole:
             told = len(frame)
             frame = frame.filter(~named | pl.struct(same).is_first_distinct())
             self.repeated += told - len(frame)
-        return grouped(frame, self._by)
+        own = [pl.when(~SIGNAL).then(pl.col(name)) for name in self._by[:1]]
+        return grouped(frame.with_columns(own), self._by)

@@ -25,7 +25,7 @@ from endcap.domain.events import KINDS, Events
 from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
 from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
-from endcap.domain.people import Link
+from endcap.domain.people import SIGNALS, Link
 from endcap.ingest import Ports
 from endcap.ingest.fold import RANGE, Batch, take_in
 from endcap.ingest.rows import assignment_entry
@@ -36,6 +36,9 @@ Digests: TypeAlias = NDArray[np.uint64]
 
 NUMBER: Final = "\0number"
 """The column that numbers the lines of an event from 0; the lines of one event stand together."""
+
+SIGNAL: Final = pl.col("name").is_in(SIGNALS)
+"""Whether a row is no event, but says who has a device."""
 
 _PEOPLE: Final[tuple[Person, ...]] = ("user", "visitor", "session", "basket")
 _NOBODY: Final = bytes(16)
@@ -81,16 +84,18 @@ class Loader(AbstractContextManager["Loader"]):
     def load(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> None:
         """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread.
 
+        Its logins and logouts are told to everyone who asks who is who, and stand in the log as links alone.
         It gets the beginnings of the digests that `seen` was asked about.
         """
-        _meet(frame, self._people)
+        _tell(frame, self._people)
+        frame = frame.filter(~SIGNAL)
         who = shoppers(frame, self._people, self._shop.secret)
         if self._people.anyone_erased:
             until = np.array([*map(self._people.erased_until, who.values), EVER])[who.codes]
             kept = frame["time"].dt.epoch("ms").to_numpy() > until
             self.erased += len(frame) - int(kept.sum())
             frame, who = frame.filter(kept), who._replace(codes=who.codes[kept])
-        if not len(frame):
+        if not len(frame) and not self._people.unlogged():
             self._wait()
             appended(np.empty(0, np.uint64))
             return
@@ -181,17 +186,25 @@ class _Ids(NamedTuple):
         )
 
 
-def _meet(frame: pl.DataFrame, people: Identities) -> None:
-    """Tell `people` of rows that show a user and a visitor together, in order of time; repetitions are passed over."""
-    both = frame.filter(pl.col("user_id").is_not_null() & pl.col("visitor_id").is_not_null())
-    if not len(both):
+def _tell(frame: pl.DataFrame, people: Identities) -> None:
+    """Tell `people` of logouts and of rows that show a user and a visitor together; repetitions are passed over.
+
+    In order of time, rows of one time in their own order.
+    """
+    left = pl.col("name") == "logout"
+    met = ~left & pl.col("user_id").is_not_null()
+    rows = frame.filter(pl.col("visitor_id").is_not_null() & (left | met))
+    if not len(rows):
         return
-    told = both.select("user_id", "visitor_id", pl.col("time").dt.epoch("ms")).sort("visitor_id", "time")
+    named, at = pl.when(met).then(pl.col("user_id")).alias("user_id"), pl.col("time").dt.epoch("ms")
+    told = rows.select(named, "visitor_id", at).sort("visitor_id", "time", maintain_order=True)
     moved = [visitor for visitor in told["visitor_id"].unique().to_list() if people.moved(visitor)]
     before = pl.col("user_id").shift(1).over("visitor_id")
-    news = (pl.col("user_id") != before).fill_null(True) | pl.col("visitor_id").is_in(moved)
-    for user, visitor, at in told.filter(news).iter_rows():
-        if not people.erased(people.shopper(user, ""), at):
+    other = (pl.col("user_id") != before).fill_null(True) | pl.col("visitor_id").is_in(moved)
+    for user, visitor, at in told.filter(other).iter_rows():
+        if user is None:
+            people.leave(visitor, at)
+        elif not people.erased(people.shopper(user, ""), at):
             people.meet(user, visitor, at)
 
 

@@ -7,6 +7,7 @@ state and shelf never change under one.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import compress
 from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
 from endcap.domain.instants import iso
+from endcap.domain.people import SIGNALS
 from endcap.errors import BackendUnavailable
 from endcap.privacy import Asked, export, find_person, remove
 from endcap.serving import goods, writing
@@ -40,13 +42,13 @@ from endcap.serving.calls import (
     RecordsCall,
     RowProblem,
 )
-from endcap.serving.edge import SIGNALS, Posted, Understood, WrongFields
+from endcap.serving.edge import Posted, Understood, WrongFields
 from endcap.serving.floor import Floor, Options
 from endcap.serving.lists import Chosen, all_shown, decided, follow, understand, without
 from endcap.serving.meters import Meters
 from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
 from endcap.serving.watch import Refresher, Watch, warm
-from endcap.serving.writing import Intake, Journal, Pace, check_entries
+from endcap.serving.writing import Intake, Journal, Pace, check_entries, kept_entries
 from endcap.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -225,14 +227,20 @@ class Desk:
         return ItemsAnswer(len(entries), sorted(problems, key=lambda problem: problem.index))
 
     async def take_records(self, call: RecordsCall) -> RecordsAnswer:
-        """Give rows and store records, all in one. Raises: InvalidRequest, BackendUnavailable with nothing stored."""
+        """Give rows and store records, all in one; those of people who were erased after them are answered as known.
+
+        Raises: InvalidRequest, BackendUnavailable with nothing stored.
+        """
         now, edge = self._clocks.now(), self.floor.edge
         given = [self.floor.rows.ensure(key) for key in call.rows]
         check_entries(call.entries, len(self.floor.rows.keys()))
+        kept = kept_entries(call.entries, self.floor.people)
         first = edge.unlogged(now)
-        appended = await self._intake.append([*first, *call.entries])
+        appended = await self._intake.append([*first, *compress(call.entries, kept)])
         edge.logged(first)
-        return RecordsAnswer(given, appended.offsets[len(first) :], appended.fresh[len(first) :])
+        stored = zip(appended.offsets[len(first) :], appended.fresh[len(first) :], strict=True)
+        told = [next(stored) if keep else (0, False) for keep in kept]
+        return RecordsAnswer(given, [offset for offset, _ in told], [fresh for _, fresh in told])
 
     async def erase(self, user_id: str, visitor_id: str) -> ErasureAnswer:
         """Forget one person: in lists and figures at once, in every file on return. Raises: BackendUnavailable."""

@@ -25,6 +25,7 @@ from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events,
 from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import exponent, minor_units
+from endcap.domain.people import SIGNALS
 from endcap.domain.requests import Request
 from endcap.errors import InvalidRequest
 from endcap.ingest.rows import RowBook
@@ -36,8 +37,6 @@ from endcap.state import Shelf
 
 AHEAD: Final = 5 * MINUTE
 """How far an event's time may lie ahead of its receipt (clocks differ) before it becomes the time of receipt."""
-SIGNALS: Final = ("login", "logout")
-"""GA4 names of events without items, which say who has a device."""
 _AGENTS: Final = re.compile(AGENTS)
 _OLDEST_MS: Final = 100_000_000_000
 

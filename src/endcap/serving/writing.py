@@ -19,7 +19,9 @@ from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import Event
 from endcap.domain.ids import NOBODY
+from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
+from endcap.privacy import Identities
 from endcap.serving.meters import Meters
 
 LONGEST_BATCH: Final = 5_000
@@ -101,6 +103,18 @@ def check_entries(entries: Sequence[Entry], rows: int) -> None:
         named = _rows(noun)
         if named and not 0 <= min(named) <= max(named) < rows:
             raise InvalidRequest(f"a record names row {max(named)}, but there are {rows} rows; ask for the row first")
+
+
+def kept_entries(entries: Sequence[Entry], people: Identities) -> list[bool]:
+    """Which of `entries` may be stored: those about nobody who was erased after them, perhaps since they were read."""
+    if not people.anyone_erased:
+        return [True] * len(entries)
+    return [not any(people.erased(shopper, entry.at) for shopper in _concerned(entry)) for entry in entries]
+
+
+def _concerned(entry: Entry) -> Sequence[bytes]:
+    noun = unpack(entry.kind, entry.version, entry.body) if entry.kind == "link" else None
+    return (entry.shopper, noun.shopper) if isinstance(noun, Link) else (entry.shopper,)
 
 
 def _rows(noun: Noun) -> list[int]:
