@@ -201,8 +201,8 @@ def exported(kind: str, row: str) -> dict[str, Any]:
     items = [{"item_id": item}] if item else []
     ids: dict[str, Any] = {"user_id": user or None}
     if kind == "own":
-        event = {"name": name, "time": time.replace(" ", "T") + ":00Z", "visitor_id": visitor, **ids}
-        return event | ({"items": items} if items else {})
+        own = {"name": name, "time": time.replace(" ", "T") + ":00Z", "visitor_id": visitor, **ids}
+        return own | ({"items": items} if items else {})
     if kind == "ga4":
         ids |= {"user_pseudo_id": visitor, "event_name": name, "event_timestamp": micros}
         return {**ids, "event_params": [], "items": items}
