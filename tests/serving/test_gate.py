@@ -151,8 +151,8 @@ def test_a_revoked_key_is_refused_within_seconds_and_keys_stay_out_of_the_log(
     assert [used is not None for key, used in app.list_keys(opened) if key.label == "tests"] == [True]
 
 
-def test_too_many_requests_or_events_are_asked_to_come_back(shop: Path, start: Callable[..., Server]) -> None:
-    server = start(shop, admin_requests_per_s=1, admin_events_per_s=1)
+def test_too_many_requests_are_asked_to_come_back(shop: Path, start: Callable[..., Server]) -> None:
+    server = start(shop, admin_requests_per_s=1)
     answers = [server.http.post("/v1/recommendations", json={"placement": "home"}) for _ in range(40)]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
@@ -160,9 +160,12 @@ def test_too_many_requests_or_events_are_asked_to_come_back(shop: Path, start: C
     assert refused[0].headers["retry-after"] == "1"
     assert refused[0].headers["ratelimit-policy"] == '"requests";q=20;w=20'
     assert re.fullmatch(r'"requests";r=\d+;t=0', answers[0].headers["ratelimit"])
-    time.sleep(2.0)
-    assert server.post("/v1/events", events=[EVENT] * 900)["accepted"] == 900
-    assert server.http.post("/v1/events", json={"events": [EVENT] * 900}).status_code == 429
+
+
+def test_too_many_events_are_asked_to_come_back(shop: Path, start: Callable[..., Server]) -> None:
+    server = start(shop, admin_events_per_s=1)
+    answers = [server.http.post("/v1/events", json={"events": [EVENT] * 900}).status_code for _ in range(4)]
+    assert (answers[0], answers[-1]) == (200, 429)
 
 
 def test_pages_of_configured_origins_alone_may_call_publishable_routes(
