@@ -62,7 +62,8 @@ def test_where_counts_know_nothing_bestsellers_follow(orders: Corpus, snapshot: 
 
 def test_buy_again_prefers_what_was_bought_more_often_then_later(snapshot: Snapshot, policy: Policy) -> None:
     often = corpus_of([*ORDERS, *_order(4, 2, 5)])
-    assert _lists(corpus_of(ORDERS), snapshot, policy)["buy again"][:2] == [1, 5]
+    later = corpus_of([*ORDERS, *_order(4, 7, 6)])
+    assert _lists(later, snapshot, policy)["buy again"][:3] == [6, 1, 5]
     assert _lists(often, snapshot, policy)["buy again"][:2] == [5, 1]
 
 
