@@ -187,6 +187,9 @@ def test_what_does_not_fit_is_put_away_with_exact_reasons(shop: Ports, tmp_path:
         ga4(items="A"),
         ga4(items=[{"item_id": "A", "price": "1e400"}]),
         ["no", "object"],
+        ga4(event_timestamp="1e400"),
+        ga4(event_timestamp="9" * 400),
+        ga4(items=[{"item_id": "A"}] * 1_001),
     )
     with path.open("a", encoding="utf-8") as file:
         file.write('\n{"event_name": \n')
@@ -204,7 +207,10 @@ def test_what_does_not_fit_is_put_away_with_exact_reasons(shop: Ports, tmp_path:
         (10, "is not nested as this format has it"),
         (11, "price is not between 0 and 10,000,000,000,000"),
         (12, "is not nested as this format has it"),
-        (13, "is no JSON: Input data was truncated"),
+        (13, "has the time 1e400, which is no number of microseconds since 1970"),
+        (14, f"has the time {'9' * 40}, which is no number of microseconds since 1970"),
+        (15, "has 1,001 items; expected at most 1,000 in one event"),
+        (16, "is no JSON: Input data was truncated"),
     ]
     assert [len(event.lines) for event in told(shop)] == [1, 1]
 
@@ -272,3 +278,9 @@ def test_a_file_of_no_known_format_is_refused_with_what_it_has(shop: Ports, tmp_
         imported(shop, written(tmp_path / "e.jsonl", {"foo": 1, "bar": 2}))
     assert "e.jsonl is in no format that is known for events (GA4 export to BigQuery, " in str(error.value)
     assert ": it has foo, bar; say what its columns mean with --map MAP.toml" in str(error.value)
+
+
+def test_events_of_our_own_with_their_keys_in_order_are_events(shop: Ports, tmp_path: Path) -> None:
+    event = {"items": [{"item_id": "A"}], "name": "view_item", "time": 1_700_000_000_000, "visitor_id": "v"}
+    summary = imported(shop, written(tmp_path / "own.jsonl", event, event | {"time": 1_700_000_001_000}))
+    assert (summary.format, summary.fresh) == ("events of Endcap's own API", 2)

@@ -68,6 +68,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "XML that breaks off": (RSS.encode(), "FILE is damaged after item 1: no element found in line 1; export it again"),
     "XML too deep": ((RSS + "<item>" + "<a>" * 200).encode(),
                      "FILE: elements are nested deeper than 100 after item 1; expected a feed of items"),
+    "XML with an endless comment": ((RSS + "<!--" + "x" * 18_000_000).encode(),
+                                    "FILE: a tag or comment after item 1 is longer than 16 MiB; shorten it"),
+    "XML with an endless tag": ((RSS + "<item a='" + "x" * 18_000_000).encode(),
+                                "FILE: a tag or comment after item 1 is longer than 16 MiB; shorten it"),
     "XML with NUL": ((RSS + "<item>\0").encode(),
                      "FILE is damaged after item 1: not well-formed (invalid token) in line 1; export it again"),
     "JSON 10^5 deep": (b'[{"id":"a","title":"b","price":1},' + b'{"a":' * 100_000, f"FILE: the value after value 1 {NESTED}"),
@@ -76,6 +80,15 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "JSON array with a mistake": (b'[{"id":"a","title":"b","price":1},{"id":}]',
                                   "FILE is damaged after value 1: Expecting value: line 1 column 41 (char 40); "
                                   "export it again as JSON"),
+    "JSON behind an array": (b'[{"id":"a","title":"b","price":1}]\n[{"id":"c"}]',
+                            "FILE goes on after its array, behind value 1; expected one array or document, "
+                            "or JSON lines with a document a line"),
+    "JSON behind a document": (b'{"items":[\n{"id":"a","title":"b","price":1}]}\n{"items":[]}',
+                              "FILE goes on after its array, behind value 1; expected one array or document, "
+                              "or JSON lines with a document a line"),
+    "JSON document that breaks off": (b'{"items":[\n{"id":"a","title":"b","price":1}], "to',
+                                     "FILE is damaged after value 1: Unterminated string starting at: line 1 column 8 "
+                                     "(char 7); export it again as JSON"),
     "damaged Parquet": (b"PAR1 but no Parquet", "FILE cannot be read: Parquet magic bytes not found in footer. Either the "
                         "file is corrupted or this is not a parquet file.; export it again as Parquet"),
     "header only": (b"id\ttitle\n", "FILE holds no row; expected a feed with at least one"),
@@ -159,6 +172,8 @@ def test_a_bad_row_is_put_away_with_its_reason(tmp_path: Path, shop: Ports, now:
     [
         ('{"id":"a","title":"Mug"}\n{"id":"b",', "is no JSON: Input data was truncated"),
         ('{"id":"a","title":"Mug"}\n{"id":' + '{"a":' * 100_000, NESTED),
+        ('{"id":"a","title":"Mug"}\n{"id":"b","price":' + '{"value":' * 1_200 + "1" + "}" * 1_201, NESTED),
+        ('[{"id":"a","title":"Mug"},{"id":"b","price":' + "[" * 500 + "]" * 500 + "}]", NESTED),
         ('{"id":"a","title":"Mug"}\n[1]\n', "is no object of names and values"),
         (
             '{"id":"a","title":"Mug"}\n{"id":"b","price":NaN}\n',
@@ -181,6 +196,8 @@ def test_a_bad_row_is_put_away_with_its_reason(tmp_path: Path, shop: Ports, now:
     ids=[
         "cut line",
         "deep line",
+        "deep line that is whole",
+        "deep value of an array",
         "array in lines",
         "NaN",
         "surrogate",
@@ -257,3 +274,15 @@ def test_a_missing_price_in_parquet_is_unknown_not_bad(tmp_path: Path, shop: Por
     pl.DataFrame({"id": ["a"], "title": ["Mug"], "price": [float("nan")]}).write_parquet(tmp_path / "feed.parquet")
     assert take(shop, tmp_path / "feed.parquet", now).fresh == 1
     assert shop.shelf.price[0] == -1
+
+
+@pytest.mark.parametrize("micros", ["abc", "1e999999", "9" * 30, "NaN"])
+def test_millionths_that_are_no_number_are_put_away(tmp_path: Path, shop: Ports, now: int, micros: str) -> None:
+    good = {"id": "a", "title": "Mug", "price": {"amountMicros": "-0"}}
+    file = tmp_path / "feed.jsonl"
+    lines = [good, good | {"id": "b", "price": {"amountMicros": micros, "currencyCode": "GBP"}}]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    summary = take(shop, file, now)
+    assert (summary.fresh, summary.quarantined) == (1, 1)
+    assert summary.quarantine is not None
+    assert json.loads(summary.quarantine.read_text(encoding="utf-8"))["value"] == f"{micros} GBP"

@@ -362,3 +362,33 @@ def test_an_attribute_that_is_null_or_absent_beside_others_that_have_it_is_clear
         Change(0, now + DAY, brand="Better", text={"color": ""}),
         Change(1, now + DAY, brand="", text={"color": ""}),
     ]
+
+
+@pytest.mark.parametrize("torn", ["i3\n", ",Mug,1\n"])
+def test_a_full_feed_with_rows_that_name_no_item_takes_nothing_off_sale(
+    shop: Ports, written: Write, now: int, torn: str
+) -> None:
+    take(shop, written("a.csv", items(5)), now)
+    summary = take(shop, written("b.csv", items(4) + torn), now + DAY, FULL)
+    assert (summary.quarantined, summary.delisted) == (1, 0)
+    assert misfits(summary)[-1] == {
+        "row": 0, "field": "id", "value": None,
+        "reason": "of 1 rows cannot be read, so that no item was taken off sale",
+    }  # fmt: skip
+    assert take(shop, written("c.csv", items(4) + torn), now + DAY, Terms("full", force=True)).delisted == 1
+
+
+@pytest.mark.parametrize(
+    "begin", ['{"items":[', '{"products":[', '{"@context":"https://schema.org","@graph":[', '{"@context":{},"@graph":[']
+)
+def test_a_document_a_line_is_read_to_its_last_line(shop: Ports, written: Write, now: int, begin: str) -> None:
+    line = begin + '{"@type":"Product","sku":"%s","name":"Mug","price":1}], "more": 1}\n'
+    summary = take(shop, written("feed.jsonl", "".join(line % item for item in "abc")), now)
+    assert (summary.rows, summary.fresh, summary.quarantined) == (3, 3, 0)
+
+
+def test_a_second_array_of_a_document_counts_too(shop: Ports, written: Write, now: int) -> None:
+    mug, cup, jug = ({"id": item, "title": "Mug", "price": 1} for item in "abc")
+    document = {"items": [mug], "total": {"items": 3}, "products": [cup, jug]}
+    for number, indent in enumerate((None, 2)):
+        assert take(shop, written(f"{number}.json", json.dumps(document, indent=indent)), now).rows == 3

@@ -24,6 +24,9 @@ from endcap.formats.sources import Source
 BATCH: Final = 1 << 16
 _READ: Final = 1 << 12
 _PLACEMENT: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_NUMBER: Final = re.compile(r"-?\d{1,25}(\.\d{1,25})?([eE]\+?\d{1,2})?")
+MAX_ITEMS: Final = 1_000
+"""Items of one event."""
 _UNITS: Final = (("seconds", 10**8, 1000, 1), ("milliseconds", 10**11, 1, 1), ("microseconds", 10**14, 1, 1000),
                  ("nanoseconds", 10**17, 1, 10**6))  # fmt: skip
 """Unit, the least number (in 1973) that is one of it, and the factor and divisor to milliseconds."""
@@ -167,7 +170,7 @@ def instant(value: Any, usual: str, clocks: Counter[str]) -> int | None:
     given = text(value)
     if given is None:
         return None
-    number = int(float(given)) if re.fullmatch(r"-?\d+(\.\d+)?([eE]\+?\d+)?", given) else -1
+    number = int(float(given)) if _NUMBER.fullmatch(given) else -1
     found = next(
         ((name, factor, divisor) for name, least, factor, divisor in _UNITS if least <= number < least * 1000), None
     )
@@ -181,7 +184,9 @@ def instant(value: Any, usual: str, clocks: Counter[str]) -> int | None:
 
 
 def with_items(event: Row, items: Any, read: Callable[[Row, Mapping[str, Any]], Row]) -> Iterable[Row]:
-    """`event` once for each of its items, once without any where it has none."""
+    """`event` once for each of its items, once without any where it has none. Raises: ValueError of too many."""
     if isinstance(items, Mapping):
         items = [items]
+    if items and len(items) > MAX_ITEMS:
+        raise ValueError(f"has {len(items):,} items; expected at most {MAX_ITEMS:,} in one event")
     return [read(event, item) for item in items] if items else [event]

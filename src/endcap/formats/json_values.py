@@ -1,4 +1,4 @@
-"""The values of a JSON file one by one: JSON lines, one array, or one document around an array. Knows no fields.
+"""The values of a JSON file one by one: JSON lines, one array, or documents around an array. Knows few fields.
 
 Numbers of an array come as the text they are written as, those of JSON lines too but for integers.
 """
@@ -22,6 +22,10 @@ AROUND: Final = re.compile(
 )
 """What may stand before the elements of an array that is read one by one."""
 
+MAX_DEPTH: Final = 100
+_ARRAYS: Final = ("@graph", "products", "resources", "items")
+_EVENT: Final = {"name", "time"}
+"""Keys of an event, whose `items` are its own."""
 _BETWEEN: Final = re.compile(r"[\s,]*")
 
 
@@ -33,7 +37,33 @@ def values(source: Source) -> Iterator[Any]:
         lines = line.lstrip().startswith(b"{") and isinstance(msgspec.json.decode(line), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         lines = False
-    yield from _lines(source) if lines and not AROUND.match(line.decode()) else _Stream(source).values()
+    yield from _lines(source) if lines else _Stream(source).values()
+
+
+def inside(value: Any) -> list[Any] | None:
+    """The values that a document is around, None where `value` is a value itself.
+
+    >>> inside({"items": [1, 2], "total": 2}), inside({"items": [1], "name": "purchase", "time": 7})
+    ([1, 2], None)
+    """
+    if not isinstance(value, dict) or value.keys() >= _EVENT:
+        return None
+    first = next((name for name in value if name != "@context"), "")
+    return _arrays(value) if first in _ARRAYS and isinstance(value[first], list) else None
+
+
+def _arrays(value: dict[str, Any]) -> list[Any]:
+    return [each for name in _ARRAYS if isinstance(given := value.get(name), list) for each in given]
+
+
+def deep(value: Any, text: str | bytes) -> bool:
+    """Whether `value`, decoded from `text`, is nested deeper than what reads it can follow."""
+    opened = text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
+    level = [value] if opened > MAX_DEPTH else []
+    for _ in range(MAX_DEPTH + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for some in inner for each in some]
+    return bool(level)
 
 
 def _lines(source: Source) -> Iterator[Any]:
@@ -47,11 +77,19 @@ def _lines(source: Source) -> Iterator[Any]:
             if line.isspace():
                 continue
             try:
-                yield decode(line)
+                value = decode(line)
             except RecursionError:
                 yield Torn(DEEP)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 yield Torn(f"is no JSON: {error}")
+            else:
+                held = inside(value)
+                if deep(value, line):
+                    yield Torn(DEEP)
+                elif held is None:
+                    yield value
+                else:
+                    yield from held
 
 
 def _too_long(source: Source, done: int) -> InvalidFeed:
@@ -79,6 +117,21 @@ class _Stream:
             while self._next(file, bracket=around is not None):
                 yield self._value(file)
                 self._done += 1
+            if around is not None:
+                yield from self._closing(file, document="{" in around.group())
+
+    def _closing(self, file: TextIO, document: bool) -> Iterator[Any]:
+        """What a document holds behind its array; nothing may come after."""
+        rest = self._text[self._place + 1 :]
+        self._text, self._place = ('{"":0' if document else "") + rest, 0
+        if document:
+            value = self._value(file)
+            yield from _arrays(value) if isinstance(value, dict) else [value]
+        if self._next(file, bracket=False):
+            raise InvalidFeed(
+                f"{self._source.path} goes on after its array, behind value {self._done}; expected one array or "
+                "document, or JSON lines with a document a line"
+            )
 
     def _more(self, file: TextIO) -> bool:
         piece = file.read(_CHUNK)
@@ -99,6 +152,7 @@ class _Stream:
 
     def _value(self, file: TextIO) -> Any:
         while True:
+            start = self._place
             try:
                 value, self._place = self._decoder.raw_decode(self._text, self._place)
             except RecursionError:
@@ -111,4 +165,4 @@ class _Stream:
                         f"{self._source.path} is damaged after value {self._done}: {error}; export it again as JSON"
                     ) from error
             else:
-                return value
+                return Torn(DEEP) if deep(value, self._text[start : self._place]) else value

@@ -61,6 +61,7 @@ _ALIASES: Final = {
     "sizes": "size",
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
+_MICROS: Final = re.compile(r"-?[0-9]{1,18}")
 _PREFIX: Final = re.compile(r"^(?:g[:_]|\w+:)\s*", re.IGNORECASE)
 _KNOWN: Final = frozenset(ATTRIBUTES)
 
@@ -187,12 +188,17 @@ def as_text(content: object, known: str) -> str | None:
             texts = [each_text for each in content if (each_text := as_text(each, known))]
             text = ",".join(texts if known in REPEATED else texts[:1])
         case {"amountMicros": micros, **rest}:
-            text = f"{Decimal(str(micros)).scaleb(-6).normalize():f} {rest.get('currencyCode', '')}".strip()
+            text = f"{_of_micros(str(micros))} {rest.get('currencyCode', '')}".strip()
         case {"value": amount, **rest}:
             text = f"{amount} {rest.get('currency') or rest.get('unit') or ''}".strip()
         case _:
             pass
     return text or None
+
+
+def _of_micros(micros: str) -> str:
+    """Millionths as a decimal number; what is no such number stays as it is, for the checks to refuse."""
+    return f"{Decimal(micros).scaleb(-6).normalize():f}" if _MICROS.fullmatch(micros) else micros
 
 
 def _records(source: Source) -> Iterator[Record]:

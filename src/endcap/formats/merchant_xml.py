@@ -30,7 +30,7 @@ class _Items(ContentHandler):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.found: deque[Record] = deque()
-        self.count = 0
+        self.count = self.calls = 0
         self._source = source
         self._depth = 0
         self._inside = 0
@@ -41,6 +41,7 @@ class _Items(ContentHandler):
         self._named: set[str] = set()
 
     def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 (the name of SAX)
+        self.calls += 1
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise InvalidFeed(
@@ -59,6 +60,7 @@ class _Items(ContentHandler):
             self._texts = []
 
     def characters(self, content: str) -> None:
+        self.calls += 1
         if self._inside:
             self._size += len(content)
             if self._size > MAX_RECORD:
@@ -68,6 +70,7 @@ class _Items(ContentHandler):
             self._texts.append(content)
 
     def endElement(self, name: str) -> None:  # noqa: N802 (the name of SAX)
+        self.calls += 1
         if self._inside:
             if self._depth == self._inside:
                 self.found.append(self._record)
@@ -106,8 +109,16 @@ def records(source: Source) -> Iterator[Record]:
     parser.setContentHandler(items)
     try:
         with source.unpacked() as file:
+            calls = waiting = 0
             while piece := file.read(_CHUNK):
                 parser.feed(piece)
+                waiting = waiting + len(piece) if items.calls == calls else 0
+                calls = items.calls
+                if waiting > MAX_RECORD:
+                    raise InvalidFeed(
+                        f"{source.path}: a tag or comment after item {items.count} is longer than "
+                        f"{MAX_RECORD >> 20} MiB; shorten it"
+                    )
                 while items.found:
                     yield items.found.popleft()
         parser.close()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from endcap.errors import InvalidFeed
 from endcap.formats import Format, Kind, Sample, Table, ga4, json_ld, merchant, merchant_xml, segment
-from endcap.formats.json_values import AROUND, DEEP
+from endcap.formats.json_values import AROUND, DEEP, deep, inside
 from endcap.formats.sources import Source
 
 _OBJECTS: Final = 20
@@ -65,20 +65,25 @@ def sampled(source: Source) -> Sample:
 
 def _objects(source: Source, text: str) -> tuple[dict[str, Any], ...]:
     """The first objects of JSON lines, of an array, or of one document, as many as are whole in `text`."""
-    decoder = json.JSONDecoder()
+    found = _from(source, text, 0)
     around = AROUND.match(text)
-    place = around.end() if around else 0
+    return found or (_from(source, text, around.end()) if around else ())
+
+
+def _from(source: Source, text: str, place: int) -> tuple[dict[str, Any], ...]:
+    decoder, begin = json.JSONDecoder(), place
     found: list[dict[str, Any]] = []
     while len(found) < _OBJECTS:
         place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,"))
         try:
             value, place = decoder.raw_decode(text, place)
         except RecursionError:
-            if found:
+            if found or (not begin and AROUND.match(text)):
                 break
             raise InvalidFeed(f"{source.path} {DEEP}") from None
         except ValueError:
             break
-        if isinstance(value, dict):
-            found.append(value)
-    return tuple(found)
+        values = value if isinstance(value, list) else inside(value)
+        every = [value] if values is None else values
+        found += [each for each in every if isinstance(each, dict) and not deep(each, text)]
+    return tuple(found[:_OBJECTS])

@@ -203,7 +203,7 @@ class _Feed:
         """When items count from that the catalog lacks: a first import, or most of one, is no arrival of news."""
 
     def load(self, batch: Fitting) -> None:
-        self._misfits.append(batch.misfits["id"].drop_nulls())
+        self._misfits.append(batch.misfits["id"])
         if len(batch.fields):
             self._spool.add(_filled(_plain(batch.fields), self._mapping, self._prices))
 
@@ -214,7 +214,7 @@ class _Feed:
             self._writer.finish()
             return _counted(self._writer, unconverted=self._prices.unconverted)
         repeated = self._spool.repeated()
-        gone = self._gone() if self._terms.mode == "full" else np.zeros(0, np.int32)
+        gone = self._gone(quarantine) if self._terms.mode == "full" else np.zeros(0, np.int32)
         self._hold(gone, repeated)
         for number, item, last in repeated:
             quarantine.tell(number, "id", item, f"stands again in row {last}, which counts")
@@ -258,10 +258,18 @@ class _Feed:
         told = [f"text.{name}" for name in MONEY if name in frame.columns]
         return [name for name in told if name not in frame.columns and known.tells(name)]
 
-    def _gone(self) -> Rows:
-        """The rows of the listed items that the file lacks; one whose row does not fit is not lacking."""
+    def _gone(self, quarantine: Quarantine) -> Rows:
+        """The rows of the listed items that the file lacks; one whose row does not fit is not lacking.
+
+        None where rows have no id that can be read, for they may be those of any item.
+        """
         present = np.zeros(len(self._writer.shop.shelf), np.bool_)
         ids = pl.concat([self._spool.ids()["id"], *self._misfits])
+        nameless = len(self._table.torn) + ids.null_count()
+        if nameless and not self._terms.force:
+            quarantine.tell(0, "id", None, f"of {nameless:,} rows cannot be read, so that no item was taken off sale")
+            return np.zeros(0, np.int32)
+        ids = ids.drop_nulls()
         rows = self._rows(ids)
         present[rows[rows >= 0]] = True
         return np.flatnonzero(self._listed() & ~present).astype(np.int32)
