@@ -27,6 +27,7 @@ from endcap.ingest.fold import SHELF_KEY, SHOPPER_PREFIX, project
 from endcap.privacy import find_person, open_identities, tombstone, tombstone_entry
 from endcap.releases import SEALED
 from endcap.retrieval.sessions import SessionNeighbours
+from servers import serving
 
 CANARY, COOKIE = "canary-ann@example.org", "canary-cookie-7f3a"
 
@@ -59,21 +60,42 @@ def history(now: int) -> list[dict[str, object]]:
     ]
 
 
-def visited(shop: Path, start: Callable[..., Any]) -> list[dict[str, object]]:
+def visit(shop: Path) -> None:
     """Ann's and Ben's history goes through a server, with lists, into log, lake, state and a snapshot."""
-    server = start(shop)
-    told = history(app.now_ms())
-    assert server.post("/v1/events", events=told)["accepted"] == len(told)
-    server.post("/v1/recommendations", placement="home", visitor_id=COOKIE, k=4)
-    server.post("/v1/recommendations", placement="home", user_id=CANARY, k=4)
-    server.post("/v1/recommendations", placement="home", user_id="ben", k=4)
-    errors = server.stop()
+    with serving(shop) as server:
+        told = history(app.now_ms())
+        assert server.post("/v1/events", events=told)["accepted"] == len(told)
+        server.post("/v1/recommendations", placement="home", visitor_id=COOKIE, k=4)
+        server.post("/v1/recommendations", placement="home", user_id=CANARY, k=4)
+        server.post("/v1/recommendations", placement="home", user_id="ben", k=4)
+        errors = server.stop()
     assert CANARY not in errors
     assert COOKIE not in errors
+    (shop.parent / "told.json").write_text(json.dumps(told))
     with app.importing(app.open_shop(shop, {})) as ports:
         project(ports)
     app.train(app.open_shop(shop, {}), lambda _: None)
-    return told
+
+
+@pytest.fixture(scope="module")
+def lived_in(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop after `visit`, once for all tests; not to be changed."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("lived_in") / "shop"))
+    visit(folder)
+    return folder
+
+
+@pytest.fixture
+def visited(lived_in: Path, tmp_path: Path) -> Path:
+    """A copy of the shop after `visit`."""
+    return Path(shutil.copytree(lived_in, tmp_path / "visited"))
+
+
+@pytest.fixture
+def told(lived_in: Path) -> list[dict[str, object]]:
+    """The events that `visit` posted."""
+    events: list[dict[str, object]] = json.loads((lived_in.parent / "told.json").read_text())
+    return events
 
 
 def found(shop: Path, *sought: bytes) -> list[str]:
@@ -102,9 +124,9 @@ def sessions(shop: Path) -> set[int]:
 
 
 def test_an_erased_person_is_in_no_file_and_the_next_training_never_saw_them(
-    shop: Path, tmp_path: Path, start: Callable[..., Any]
+    visited: Path, told: list[dict[str, object]], tmp_path: Path, start: Callable[..., Any]
 ) -> None:
-    told = visited(shop, start)
+    shop = visited
     never = Path(shutil.copytree(shop, tmp_path / "never"))
     assert found(shop, *keys(shop)) != []
     assert found(shop, CANARY.encode(), COOKIE.encode(), b"canary-order") == []
@@ -148,9 +170,9 @@ def without_them(shop: Path) -> Path:
 
 
 def test_a_running_server_forgets_within_a_second_and_its_state_is_that_of_a_rebuild(
-    shop: Path, start: Callable[..., Any]
+    visited: Path, start: Callable[..., Any]
 ) -> None:
-    visited(shop, start)
+    shop = visited
     whole = sessions(shop)
     server = start(shop)
     shown = server.post("/v1/recommendations", placement="home", visitor_id=COOKIE, k=4)
@@ -196,9 +218,9 @@ CUTS = {"state": (DuckLake, "forget"), "lake": (SqliteLog, "forget"), "log": (Sq
 
 @pytest.mark.parametrize("step", ["nothing", "state", "lake", "log"])
 def test_an_erasure_that_was_interrupted_is_finished_at_the_next_start(
-    shop: Path, tmp_path: Path, start: Callable[..., Any], step: str, monkeypatch: pytest.MonkeyPatch
+    visited: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visited(shop, start)
+    shop = visited
     opened = app.open_shop(shop, {})
 
     if step == "nothing":
@@ -220,10 +242,8 @@ def test_an_erasure_that_was_interrupted_is_finished_at_the_next_start(
     assert found(shop, *keys(shop)) == []
 
 
-def test_a_visitor_s_erasure_takes_the_user_behind_it_but_no_other_s_generation(
-    shop: Path, start: Callable[..., Any]
-) -> None:
-    visited(shop, start)
+def test_a_visitor_s_erasure_takes_the_user_behind_it_but_no_other_s_generation(visited: Path) -> None:
+    shop = visited
     opened = app.open_shop(shop, {})
     assert app.erase(opened, app.Named(visitor_id=COOKIE)).visitors == 2
     assert found(shop, *keys(shop)) == []
@@ -251,9 +271,9 @@ def test_nobody_s_erasure_and_two_people_s_are_refused(shop: Path) -> None:
 
 
 def test_an_export_holds_everything_of_the_person_and_nothing_of_anybody_else(
-    shop: Path, start: Callable[..., Any]
+    visited: Path,
 ) -> None:
-    visited(shop, start)
+    shop = visited
     told = app.export(app.open_shop(shop, {}), app.Named(CANARY))
     assert [event["name"] for event in told["events"]] == [
         "view_item",
@@ -276,8 +296,8 @@ def test_an_export_holds_everything_of_the_person_and_nothing_of_anybody_else(
     assert "SKU-2" not in text.split('"lists_shown"')[0]
 
 
-def test_beside_a_server_the_commands_go_through_it(shop: Path, start: Callable[..., Any], tmp_path: Path) -> None:
-    visited(shop, start)
+def test_beside_a_server_the_commands_go_through_it(visited: Path, start: Callable[..., Any], tmp_path: Path) -> None:
+    shop = visited
     server = start(shop)
     command = [sys.executable, "-m", "endcap"]
     out = tmp_path / "told.json"

@@ -18,7 +18,7 @@ def test_a_snapshot_that_cannot_be_opened_is_rejected_and_the_watch_goes_on(erro
     def load(version: str) -> Snapshot:
         raise error
 
-    watch = Watch(lambda: "v1", load, Meters())
+    watch = Watch(lambda: "v1", load, lambda each: each, Meters())
     asyncio.run(watch.look())
     assert watch.snapshot is None
     assert watch.because == f"snapshot v1 was rejected: {error}"
@@ -28,7 +28,7 @@ def test_a_label_that_cannot_be_read_is_logged_and_read_again() -> None:
     def current() -> str:
         raise OSError(13, "Permission denied")
 
-    watch = Watch(current, pytest.fail, Meters())
+    watch = Watch(current, pytest.fail, lambda each: each, Meters())
     asyncio.run(watch.look())
     assert watch.because.startswith("snapshot label was rejected")
 

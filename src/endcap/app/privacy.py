@@ -51,6 +51,7 @@ def erase(shop: Shop, named: Named) -> Erasure:
 def export(shop: Shop, named: Named) -> dict[str, Any]:
     """Everything that is held about a person. Raises: InvalidRequest."""
     from endcap import privacy
+    from endcap.ingest.fold import project
     from endcap.serving.calls import EXPORTS
 
     _check(named)
@@ -58,10 +59,10 @@ def export(shop: Shop, named: Named) -> dict[str, Any]:
         log = shop.log()
     except BackendUnavailable:
         return _through_server(shop, EXPORTS, named)
-    with closing(log), closing(shop.catalog()) as catalog:
-        secret = shop.secret()
-        person = privacy.find_person(privacy.open_identities(secret, log), secret, log, named)
-        asked = privacy.Asked(now_ms(), shop.settings.shop.currency, catalog.keys())
+    with closing(log), writing_ports(shop, log) as ports:
+        project(ports)
+        person = privacy.find_person(privacy.open_identities(ports.secret, log), ports.secret, log, named)
+        asked = privacy.Asked(now_ms(), shop.settings.shop.currency, ports.catalog.keys())
         return privacy.export(log, person, asked)
 
 

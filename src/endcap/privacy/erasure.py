@@ -38,6 +38,10 @@ class Erased(NamedTuple):
     records: int = 0
     lines: int = 0
 
+    def and_(self, other: "Erased") -> "Erased":
+        """Both together."""
+        return Erased(self.records + other.records, self.lines + other.lines)
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -102,13 +106,41 @@ def unfinished(log: Log) -> Iterator[tuple[int, Erasure]]:
 def remove(stores: Stores, person: Collection[bytes], offset: int) -> Erased:
     """Remove for good what is held about the keys of `person` up to the tombstone at `offset`.
 
-    Their folded state must be deleted already; here it leaves the file.
+    Their folded state must be deleted already; here it leaves the file. Erasures before it that failed are finished
+    first, for what is marked as done is an offset.
     """
+    erased = Erased()
+    for older, erasure in [each for each in unfinished(stores.log) if each[0] < offset]:
+        erased = erased.and_(_remains(stores, erasure, _keys_of(stores.log, erasure), older))
+    return erased.and_(_remove(stores, person, offset))
+
+
+def _remove(stores: Stores, person: Collection[bytes], offset: int) -> Erased:
     stores.kv.scrub(sorted(person))
     lines = stores.forget_lines(person, offset)
-    records = stores.log.forget(person, {"events": offset, "decisions": stores.log.end("decisions")})
+    records = stores.log.forget(person, _until(stores.log, offset))
     stores.log.commit(ERASURES, offset)
     return Erased(records, lines)
+
+
+def _remains(stores: Stores, erasure: Erasure, keys: Collection[bytes], offset: int) -> Erased:
+    """Remove what an attempt left; where the log has lost some of the keys, it is rewritten without looking for them.
+
+    Such a key may stand in unused parts of pages still, even if others of this person have come back since.
+    """
+    if keys and len(keys) < len(erasure.people):
+        stores.log.forget((), _until(stores.log, offset))
+    return _remove(stores, keys, offset)
+
+
+def _until(log: Log, offset: int) -> dict[Stream, int]:
+    return {"events": offset, "decisions": log.end("decisions")}
+
+
+def _keys_of(log: Log, erasure: Erasure) -> set[bytes]:
+    """The keys of the erased that the log still holds."""
+    gone = set(erasure.people)
+    return {key for stream in _STREAMS for key in log.shoppers(stream) if forgotten(key) in gone}
 
 
 def finish(stores: Stores) -> Erased:
@@ -118,11 +150,9 @@ def finish(stores: Stores) -> Erased:
     """
     erased = Erased()
     for offset, erasure in list(unfinished(stores.log)):
-        gone = set(erasure.people)
-        keys = {key for stream in _STREAMS for key in stores.log.shoppers(stream) if forgotten(key) in gone}
+        keys = _keys_of(stores.log, erasure)
         if keys:
             for prefix in stores.folded:
                 stores.kv.delete_prefix(prefix)
-        removed = remove(stores, keys, offset)
-        erased = Erased(erased.records + removed.records, erased.lines + removed.lines)
+        erased = erased.and_(_remains(stores, erasure, keys, offset))
     return erased

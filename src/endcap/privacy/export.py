@@ -107,6 +107,8 @@ def _shown(record: Record, asked: Asked) -> dict[str, Any]:
         **_given(
             anchors=asked.ids(request.anchors),
             exclude=asked.ids(request.exclude),
+            shown_before=asked.ids(request.shown),
+            filter=request.filter,
             region=request.region,
             device=request.device,
             locale=request.locale,

@@ -21,6 +21,7 @@ from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
 from endcap.domain.instants import iso
 from endcap.domain.people import SIGNALS
+from endcap.domain.requests import Request
 from endcap.errors import BackendUnavailable
 from endcap.privacy import Asked, export, find_person, remove
 from endcap.serving import goods, writing
@@ -78,8 +79,10 @@ class Desk:
             floor.ground.log, floor.ground.recent, Pace(options.decision_flush_ms, options.decision_kept_s), meters
         )
         self._erasing = asyncio.Lock()
+        self._taking = asyncio.Event()
+        self._taking.set()
         self._intake = Intake(floor.ground.log, self._fold)
-        self.watch = Watch(floor.ground.current_snapshot, self._verified, meters)
+        self.watch = Watch(floor.ground.current_snapshot, self._verified, floor.masked, meters)
         self.refresher = Refresher(floor.ground.refresh, options.refresh_after_s, meters)
 
     @asynccontextmanager
@@ -94,14 +97,13 @@ class Desk:
                 failed(error)
 
         await self.watch.look()
-        if self.watch.snapshot and self.floor.unknown_to(self.watch.snapshot):
-            self.refresher.news = self.floor.shelf.offset
         running = (
             self._intake.run(),
             self._journal.run(),
             self.watch.run(self._options.snapshot_poll_ms),
             self._checkpoints(),
             self.refresher.run(lambda: self.watch.snapshot),
+            self._look_back(),
         )
         tasks = [asyncio.create_task(each) for each in running]
         for task in tasks:
@@ -131,7 +133,10 @@ class Desk:
                 raise within(f"requests[{index}]", refused) from None
         shown, answers = NO_ROWS, []
         for chosen, understood in page:
-            decision = self._decided(chosen, without(understood, shown))
+            if self._gone(understood.request):  # while the lists above were made
+                decision = self._decided(chosen, without(understood.of_nobody(), shown))
+            else:
+                decision = self._decided(chosen, without(understood, shown))
             shown = all_shown(decision)
             answers.append(recommendation(chosen.recommendation_id, decision, self.floor.showcase))
             await asyncio.sleep(0)
@@ -151,6 +156,10 @@ class Desk:
         share = 1_000 * waited_s / self._options.deadline_ms
         return Chosen(self._clocks.token(), self._clocks.now(), share)
 
+    def _gone(self, request: Request) -> bool:
+        """Whether the request is that of a person who was erased since."""
+        return self.floor.people.erased(request.shopper, request.at)
+
     def _answered(self, chosen: Chosen, understood: Understood) -> RecommendationAnswer:
         decision = self._decided(chosen, understood)
         return recommendation(chosen.recommendation_id, decision, self.floor.showcase)
@@ -168,13 +177,14 @@ class Desk:
 
     def _found(self, recommendation_id: str) -> Decision:
         decision = writing.find(self.floor.ground.log, self.floor.ground.recent, recommendation_id)
-        if decision is None:
+        if decision is None or self._gone(decision.request):
             detail = f"no decision has the id {shortened(recommendation_id)!r}; expected a recommendation_id"
             raise refusal(404, "unknown-decision", detail)
         return decision
 
     async def take_events(self, raw: list[msgspec.Raw]) -> EventsAnswer:
         """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored."""
+        await self._admitted()
         now, edge = self._clocks.now(), self.floor.edge
         calls, problems = _parsed(raw, _EVENT)
         results: list[Literal["accepted", "duplicate", "refused"]] = ["refused"] * len(raw)
@@ -231,6 +241,7 @@ class Desk:
 
         Raises: InvalidRequest, BackendUnavailable with nothing stored.
         """
+        await self._admitted()
         now, edge = self._clocks.now(), self.floor.edge
         given = [self.floor.rows.ensure(key) for key in call.rows]
         check_entries(call.entries, len(self.floor.rows.keys()))
@@ -246,17 +257,25 @@ class Desk:
         """Forget one person: in lists and figures at once, in every file on return. Raises: BackendUnavailable."""
         floor, log = self.floor, self.floor.ground.log
         async with self._erasing:
-            first = floor.edge.unlogged(self._clocks.now())
-            await self._intake.append(first)
-            floor.edge.logged(first)
-            person = find_person(floor.people, floor.ground.secret, log, (user_id, visitor_id))
-            at = self._clocks.now()
-            appended = await self._intake.append([floor.leave(person, at)])
-            await self.watch.hide(floor.masked)
+            self._taking.clear()
+            try:  # nobody logs in, and nothing is taken in, between the finding of a person and the tombstone
+                first = floor.edge.unlogged(self._clocks.now())
+                await self._intake.append(first)
+                floor.edge.logged(first)
+                person = find_person(floor.people, floor.ground.secret, log, (user_id, visitor_id))
+                at = self._clocks.now()
+                appended = await self._intake.append([floor.leave(person, at)])
+            finally:
+                self._taking.set()
+            await self.watch.hide()
             await self._journal.forget(person.shoppers)
             removed = await asyncio.to_thread(remove, floor.stores(), person.shoppers, appended.offsets[0])
-            await self.watch.hide(floor.masked)
         return ErasureAnswer(iso(at), removed.records, removed.lines, len(person.stays))
+
+    async def _admitted(self) -> None:
+        """Wait while a person is being found for an erasure."""
+        while not self._taking.is_set():
+            await self._taking.wait()
 
     async def export(self, user_id: str, visitor_id: str) -> ExportAnswer:
         """Everything that is held about one person. Raises: BackendUnavailable."""
@@ -280,6 +299,12 @@ class Desk:
         self._meters.short.inc(bool(decision.short_because))
         for code in decision.degraded:
             self._meters.degraded.labels(code.partition(":")[0]).inc()
+
+    async def _look_back(self) -> None:
+        """News that came while no server ran are news too."""
+        if self.watch.snapshot and self.floor.ground.refresh:
+            news = await asyncio.to_thread(self.floor.news_for, self.watch.snapshot)
+            self.refresher.news = max(self.refresher.news, news)
 
     async def _checkpoints(self) -> None:
         while True:

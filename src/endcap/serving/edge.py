@@ -54,6 +54,10 @@ class Understood(NamedTuple):
     request: Request
     degraded: tuple[str, ...]
 
+    def of_nobody(self) -> "Understood":
+        """The same without the person and what was sent along about them."""
+        return self._replace(request=replace(self.request, shopper=NOBODY, session=NO_EVENTS))
+
 
 class Posted(NamedTuple):
     """An event as it was posted: its own id (or empty), the time it told, whether too far ahead, and who it named."""

@@ -12,7 +12,7 @@ from endcap.backends.db import Catalog, Recorded
 from endcap.backends.kv import KV
 from endcap.backends.log import Entry, Log, Record
 from endcap.backends.log.bodies import unpack
-from endcap.domain.arrays import Rows
+from endcap.domain.arrays import NO_ROWS, Rows
 from endcap.domain.catalog import Assignment, Change, concerns_lists
 from endcap.domain.events import Event, Events
 from endcap.domain.ids import ItemKey
@@ -100,7 +100,6 @@ class Floor:
             Gone(offset, unpack("erasure", entry.version, entry.body).people)
             for offset, entry in ground.log.of_kind("events", "erasure")
         ]
-        self._hidden: dict[str, int] = {}
         self._leaving: tuple[bytes, ...] = ()
         self.shelf, self.texts = open_shelf(ground.kv), open_texts(ground.kv)
         self.rows = RowBook(self._keys())
@@ -127,11 +126,9 @@ class Floor:
         return Stores(self.ground.log, self.ground.kv, self.ground.forget_lines, FOLDED)
 
     def leave(self, person: Person, at: int) -> Entry:
-        """`person` is erased at `at`: from now on nothing older is taken in; the rest goes when the entry is folded."""
-        erasure = tombstone(self.people, person, at)
+        """The tombstone of `person`, who is gone when it is folded; nothing of theirs may be taken in between."""
         self._leaving = person.shoppers
-        self.people.adopt(erasure)
-        return tombstone_entry(erasure)
+        return tombstone_entry(tombstone(self.people, person, at))
 
     def fold(self, records: Sequence[Record]) -> int:
         """Take in fresh records, in order; the offset of the last change that concerns the lists, 0 if none does."""
@@ -168,24 +165,27 @@ class Floor:
                 self.people.adopt(unpack("link", entry.version, entry.body))
         return news
 
-    def unknown_to(self, snapshot: Snapshot) -> bool:
-        """Whether there are items for sale that `snapshot` has no row of."""
-        return bool(self.shelf.listed[snapshot.rows : len(self.shelf)].any())
+    def news_for(self, snapshot: Snapshot) -> int:
+        """The offset of the last change that concerns the lists and that `snapshot` lacks, 0 if it lacks none."""
+        news = 0
+        for records in batches(self.ground.log, snapshot.offset):
+            changes = [
+                (at, unpack("change", entry.version, entry.body)) for at, entry in records if entry.kind == "change"
+            ]
+            news = max([news, *(at for at, change in changes if concerns_lists(change))])
+        return news
 
     def snapshot(self, version: str) -> Snapshot:
         """The verified snapshot `version`, without the sessions of erased people. Raises: SnapshotRejected."""
-        snapshot, self._hidden[version] = self.ground.read_snapshot(version, self.rows.keys()), 0
-        return self.masked(snapshot)
+        return self.masked(self.ground.read_snapshot(version, self.rows.keys()))
 
     def masked(self, snapshot: Snapshot) -> Snapshot:
-        """`snapshot` without the sessions of everyone erased so far; the same one where that is known to be so."""
+        """`snapshot` without the sessions of everyone erased so far; from any thread.
+
+        Without a seal nobody can tell whose they are, nor, after refreshes, when they were read: all are left out.
+        """
         erasures = list(self.erasures)
-        if len(erasures) == self._hidden.get(snapshot.version, 0):
-            return snapshot
-        hidden = self.ground.hidden_sessions(snapshot.version, erasures)
-        self._hidden[snapshot.version] = len(erasures)
-        if hidden is None and erasures[-1].offset <= snapshot.offset:
-            return snapshot
+        hidden = self.ground.hidden_sessions(snapshot.version, erasures) if erasures else NO_ROWS
         return snapshot if hidden is not None and not len(hidden) else snapshot.without_sessions(hidden)
 
     def current(self) -> Snapshot:

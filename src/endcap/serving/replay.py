@@ -67,7 +67,7 @@ class Replay:
         shopper = NEWCOMER
         for record in self._person(recorded):
             noun = unpack(record.entry.kind, record.entry.version, record.entry.body)
-            if isinstance(noun, Event):
+            if isinstance(noun, Event) and not noun.bot:
                 shopper = fold(shopper, Events.of([noun]), record.offset, noun.region)
             elif isinstance(noun, Link) and noun.user:
                 shopper = replace(shopper, offset=max(shopper.offset, record.offset))
@@ -85,7 +85,7 @@ class Replay:
     def _advance(self, offset: int) -> None:
         while self._ahead is not None and self._ahead.offset <= offset:
             noun = unpack(self._ahead.entry.kind, self._ahead.entry.version, self._ahead.entry.body)
-            if isinstance(noun, Event):
+            if isinstance(noun, Event) and not noun.bot:
                 self._shelf.observe(Events.of([noun]))
             elif isinstance(noun, Assignment):
                 self._shelf.reserve(noun.row + 1)

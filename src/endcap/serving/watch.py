@@ -38,24 +38,31 @@ _AGAIN_S: Final = 60.0
 class Watch:
     """Holds the snapshot that serves, None until the first is verified.
 
-    `current` names the version that the label points to; `load` reads, verifies and warms one, in a worker thread.
+    `current` names the version that the label points to; `load` reads, verifies and warms one, and `masked` leaves out
+    the sessions of everyone erased so far, both in a worker thread.
     """
 
-    def __init__(self, current: Callable[[], str | None], load: Callable[[str], Snapshot], meters: Meters) -> None:
+    def __init__(
+        self,
+        current: Callable[[], str | None],
+        load: Callable[[str], Snapshot],
+        masked: Callable[[Snapshot], Snapshot],
+        meters: Meters,
+    ) -> None:
         self.snapshot: Snapshot | None = None
         self.because = "no snapshot is published: run `endcap train`"
         self._current = current
         self._load = load
+        self._masked = masked
+        self._swapping = asyncio.Lock()
         self._meters = meters
         self._seen: str | None = None
 
-    async def hide(self, masked: Callable[[Snapshot], Snapshot]) -> None:
-        """Serve the same snapshot as `masked` makes it, in a worker thread."""
-        serving = self.snapshot
-        if serving is not None:
-            hidden = await asyncio.to_thread(masked, serving)
-            if self.snapshot is serving:
-                self.snapshot = hidden
+    async def hide(self) -> None:
+        """Serve the same snapshot without whoever was erased before this call, and so each that follows."""
+        async with self._swapping:
+            if self.snapshot is not None:
+                self.snapshot = await asyncio.to_thread(self._masked, self.snapshot)
 
     async def run(self, poll_ms: int) -> None:
         """Look at the label in steady time, for ever."""
@@ -72,7 +79,9 @@ class Watch:
             if version is None or version == self._seen:
                 return
             self._seen = version
-            self.snapshot = await asyncio.to_thread(self._load, version)
+            loaded = await asyncio.to_thread(self._load, version)
+            async with self._swapping:  # whoever is erased during this, hides when it is done
+                self.snapshot = await asyncio.to_thread(self._masked, loaded)
         except (SnapshotRejected, InvalidSettings, OSError) as error:
             self._meters.snapshots.labels("rejected").inc()
             serving = self.snapshot.version if self.snapshot else ""

@@ -171,10 +171,15 @@ class Journal:
             del self._waiting[:-LONGEST_QUEUE]
 
     async def forget(self, people: Collection[bytes]) -> None:
-        """Write what waits, and keep nothing about `people` in memory: the log has it, for whoever removes it there."""
+        """Write what waits, and keep nothing about `people` in memory: the log has it, for whoever removes it there.
+
+        What the log refuses of theirs is never written.
+        """
         await self.flush()
-        keys = [entry.key for key in people for _, entry in self._log.person("decisions", key)]
-        self._kv.delete_many([_PREFIX + key for key in keys])
+        dropped = [entry for entry in self._waiting if entry.shopper in people]
+        self._waiting = [entry for entry in self._waiting if entry.shopper not in people]
+        logged = [entry for key in people for _, entry in self._log.person("decisions", key)]
+        self._kv.delete_many([_PREFIX + entry.key for entry in (*dropped, *logged)])
 
     async def run(self) -> None:
         """Flush in steady time, for ever."""
