@@ -94,10 +94,10 @@ def test_a_later_feed_tells_only_what_differs_and_prices_may_return(shop: Ports,
     assert shop.shelf.price[0] == -1
 
 
-def test_an_item_heard_of_in_events_only_is_born_by_its_first_feed(shop: Ports, written: Write, now: int) -> None:
+def test_an_item_that_a_later_feed_lists_first_is_born_then(shop: Ports, written: Write, now: int) -> None:
     imported(shop, written, FEED, HEADER + "a,a,Mug,,,1,,,in_stock,,\n", now)
     imported(shop, written, FEED, HEADER + "a,a,Mug,,,1,,,in_stock,,\nb,a,Cup,,,1,,,in_stock,,\n", now)
-    assert [(change.row, change.at) for change in changes(shop)] == [(0, 0), (2, 0)]
+    assert [(change.row, change.at) for change in changes(shop)] == [(0, 0), (2, now)]
 
 
 def test_misfits_of_a_feed_are_put_away(shop: Ports, written: Write, now: int) -> None:
