@@ -112,7 +112,6 @@ class Loader(AbstractContextManager["Loader"]):
         item = coded(frame["item_id"])
         assignments = self._directory.plan(ItemKey("item", each) for each in item.values)
         self._directory.adopt(assignments)
-        self.new_items += len(assignments)
         rows = np.array([self._directory.row(ItemKey("item", each)) for each in item.values], np.int32)
         ids = _Ids.of(frame, self._shop.secret)
         lines = _lines(frame, rows[item.codes], ids, who)
@@ -143,6 +142,7 @@ class Loader(AbstractContextManager["Loader"]):
         self.fresh += len(new)
         self.known += len(lines) - len(new)
         self.bots += int(new.bot.sum())
+        self.new_items += sum(isinstance(each, Assignment) for each in block.before)
         placed = zip(told.offsets, told.fresh, block.before, strict=False)
         others: list[tuple[int, bodies.Noun]] = [(offset, noun) for offset, isnew, noun in placed if isnew]
         if fresh.any():
