@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ from endcap.serving.lists import Chosen, decide
 from endcap.serving.replay import Replay
 from endcap.snapshot import Snapshot
 from endcap.state import Moment
-from servers import serving
+from servers import Server, serving
 
 DECISIONS = 1_000
+FILTERS = ("price < 10", "brand = 'Arda' AND price < 15", "category_1 = 'Home'", "stock > 1")
 PLACEMENTS = ("home", "product", "cart", "discovery")
 
 
@@ -41,7 +43,22 @@ def event(generator: np.random.Generator, visitor: str, now: int, *, late: bool)
     ago = int(generator.integers(DAY, 20 * DAY)) if late else int(generator.integers(0, 2 * MINUTE))
     item = {"item_id": f"SKU-{generator.integers(60)}", "quantity": 1}
     name = ("view_item", "add_to_cart", "purchase")[int(generator.integers(3))]
-    return {"name": name, "time": now - ago, "visitor_id": visitor, "items": [item]}
+    robot = {"user_agent": "Examplebot/1.0"} if generator.integers(6) == 0 else {}
+    return {"name": name, "time": now - ago, "visitor_id": visitor, "items": [item], **robot}
+
+
+def answers(server: Server, call: dict[str, object], number: int) -> list[dict[str, Any]]:
+    """One list for `call`; of every tenth the next one too, and every tenth as the first of a page."""
+    if number % 10 == 3:
+        page = [call, {**call, "placement": "home"}]
+        answered: list[dict[str, Any]] = server.post("/v1/recommendations:batch", requests=page)["answers"]
+        return answered
+    first = server.post("/v1/recommendations", **call)
+    if number % 10 != 6:
+        return [first]
+    following = server.http.get(f"/v1/recommendations/{first['recommendation_id']}/next")
+    assert following.status_code == 200, following.text
+    return [first, following.json()]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +87,11 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             call = {"placement": placement, "visitor_id": visitor, "k": 8, "consent": number % 17 != 0}
             if placement in ("product", "cart"):
                 call["anchors"] = [f"SKU-{generator.integers(60)}"]
-            answered = server.post("/v1/recommendations", **call)
-            versions.add(answered["versions"]["snapshot"])
+            if number % 5 == 0:
+                call["exclude"] = [f"SKU-{row}" for row in generator.integers(60, size=int(generator.integers(1, 55)))]
+            if number % 7 == 0:
+                call["filter"] = FILTERS[number % len(FILTERS)]
+            versions |= {each["versions"]["snapshot"] for each in answers(server, call, number)}
         server.stop()
     return folder, versions
 
@@ -95,7 +115,7 @@ def test_another_process_makes_every_decision_again_bit_for_bit(decided: tuple[P
     program = Path(__file__).with_name("replayer.py")
     done = subprocess.run([sys.executable, program, tmp_path], capture_output=True, text=True, check=True)
     replayed = json.loads(done.stdout)
-    assert len({recommendation_id for recommendation_id, _ in replayed}) == DECISIONS
+    assert len({recommendation_id for recommendation_id, _ in replayed}) == DECISIONS + DECISIONS // 5
     assert [each for each in replayed if each[1]] == []
 
 
@@ -132,6 +152,18 @@ class Unlinked(Replay):
 
     def known(self, records: Sequence[Record], recorded: Decision) -> list[Record]:
         return [record for record in super().known(records, recorded) if record.entry.kind != "link"]
+
+
+def test_the_traffic_holds_robots_filters_exclusions_and_lists_that_know_what_stands_above_them(
+    decided: tuple[Path, set[str]],
+) -> None:
+    with closing(app.open_shop(decided[0], {}).log(readonly=True)) as log:
+        requests = [unpack("decision", 1, entry.body).request for _, entry in log.read("decisions", 0, 10_000)]
+        events = [unpack("event", 1, entry.body) for _, entry in log.of_kind("events", "event")]
+    assert sum(event.bot for event in events) > 50
+    assert sum(bool(request.filter) for request in requests) > 50
+    assert sum(len(request.exclude) > 0 for request in requests) > 50
+    assert sum(len(request.shown) > 0 for request in requests) > 50
 
 
 def test_a_read_without_links_turns_it_red(decided: tuple[Path, set[str]]) -> None:
