@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+
 CANARY: Final = "canary-7f3a"
 """Stands in every id of a person; no log line and no file may hold it."""
 _TIMEOUT_S: Final = 10.0
@@ -22,18 +24,40 @@ _EVENT: Final = {
     "name": "view_item", "time": _NOW, "visitor_id": f"{CANARY}-v", "user_id": f"{CANARY}-u",
     "session_id": f"{CANARY}-s", "event_id": f"{CANARY}-e", "items": [{"item_id": "SKU-1", "price": 1}],
 }  # fmt: skip
+_RECORDS: Final = "/v1/admin/records"
+_KEY: Final = b"k" * 16
 _BODIES: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/recommendations"): {"placement": "home", "visitor_id": f"{CANARY}-v", "k": 3},
     ("POST", "/v1/recommendations:batch"): {"requests": [{"placement": "home", "k": 2}, {"placement": "cart"}]},
     ("POST", "/v1/events"): {"events": [_EVENT]},
     ("PATCH", "/v1/catalog/offers"): {"offers": [{"id": "SKU-1", "stock": 5}]},
     ("PUT", "/v1/catalog/items"): {"items": [{"id": "SKU-1", "title": "A"}]},
+    ("POST", _RECORDS): {
+        "rows": [["item", "SKU-1"]],
+        "entries": [
+            {
+                "kind": "event", "key": _KEY, "shopper": _KEY, "at": _NOW, "body": {
+                    "kind": 1, "time": _NOW, "received": _NOW, "shopper": _KEY, "region": "DE",
+                    "lines": [{"row": 1, "quantity": 1, "price": 100}], "session": 5, "basket": 5,
+                },
+                "version": 1,
+            },
+            {
+                "kind": "link", "key": _KEY, "shopper": _KEY, "at": _NOW, "body": {
+                    "device": _KEY, "generation": 1, "shopper": _KEY, "user": b"", "at": _NOW,
+                },
+                "version": 1,
+            },
+        ],
+    },
+    ("POST", "/v1/admin/erasures"): {"user_id": f"{CANARY}-u"},
+    ("POST", "/v1/admin/exports"): {"visitor_id": f"{CANARY}-v"},
     ("GET", "/v1/recommendations/x/next?k=3"): None,
     ("GET", f"/v1/decisions/{CANARY}"): None,
     ("GET", "/metrics"): None,
     ("GET", "/healthz"): None,
     ("GET", "/openapi.json"): None,
-}
+}  # fmt: skip
 _VALUES: Final[tuple[Any, ...]] = (
     None, True, 0, -1, 1, 10**9, 10**18, 10**30, -(2**63), 1.5, 1e308, -0.0, "", "5", "0", " ", "a" * 10_000, "NaN",
     "null", "home", "../../etc/passwd", "%00", "\x00", "\r\nX-Injected: 1", "\u202eevil", "💥" * 300, "é" * 300,
@@ -178,7 +202,7 @@ def _contents() -> Iterator[tuple[str, bytes]]:
 def _mixed(generator: random.Random, keys: dict[str, str]) -> Hostile:
     """A request with one to three things wrong with it."""
     (method, path), body = generator.choice(list(_BODIES.items()))
-    content = None if body is None else json.dumps(_bent(generator, body)).encode()
+    content = None if body is None else _encoded(path, _bent(generator, body))
     scope = generator.choice([*keys, ""])
     token, headers, names = keys.get(scope, ""), b"", [scope or "no key"]
     for _ in range(generator.randrange(3)):
@@ -233,7 +257,32 @@ def _torn(generator: random.Random, content: bytes) -> bytes:
 
 
 def _request(method: str, path: str, body: Any, key: str, headers: bytes = b"") -> bytes:
-    return _message(method, path, None if body is None else json.dumps(body).encode(), key, headers)
+    return _message(method, path, None if body is None else _encoded(path, body), key, headers)
+
+
+def _encoded(path: str, body: Any) -> bytes:
+    """`body` as JSON, or as the MessagePack of records, whose parts are packed too; JSON where that cannot say it."""
+    if path != _RECORDS:
+        return json.dumps(body).encode()
+    try:
+        return msgspec.msgpack.encode(_packed(body))
+    except (OverflowError, UnicodeEncodeError):
+        return json.dumps(body, default=repr).encode()
+
+
+def _packed(body: Any) -> Any:
+    entries = body.get("entries") if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        return body
+    packed = []
+    for entry in entries:
+        if not isinstance(entry, dict):
+            packed.append(entry)
+            continue
+        noun = entry.get("body")
+        told = {**entry, "body": msgspec.msgpack.encode(noun)} if isinstance(noun, dict) else entry
+        packed.append(list(told.values()))
+    return {**body, "entries": packed}
 
 
 def _message(method: str, path: str, content: bytes | None, key: str, headers: bytes = b"") -> bytes:
@@ -245,7 +294,8 @@ def _message(method: str, path: str, content: bytes | None, key: str, headers: b
         lines.append(b"Authorization: Bearer " + key.encode())
     if content is not None:
         if b"content-type:" not in named:
-            lines.append(b"Content-Type: application/json")
+            kind = b"msgpack" if path == _RECORDS else b"json"
+            lines.append(b"Content-Type: application/" + kind)
         if b"content-length" not in named and b"transfer-encoding" not in named:
             lines.append(b"Content-Length: %d" % len(content))
     if headers:

@@ -75,11 +75,17 @@ class ServingSettings(_Section):
     publishable_requests_per_s: int = Field(
         default=2_000, ge=1, description="requests a second of one publishable key; more are answered 429"
     )
-    publishable_events_per_s: int = Field(default=10_000, ge=1, description="events a second of one publishable key")
+    publishable_events_per_s: int = Field(
+        default=10_000, ge=1, description="lines of events a second of one publishable key"
+    )
     secret_requests_per_s: int = Field(default=2_000, ge=1, description="requests a second of one secret key")
-    secret_events_per_s: int = Field(default=20_000, ge=1, description="events or items a second of one secret key")
+    secret_events_per_s: int = Field(
+        default=20_000, ge=1, description="lines of events, or items, a second of one secret key"
+    )
     admin_requests_per_s: int = Field(default=5_000, ge=1, description="requests a second of one admin key")
-    admin_events_per_s: int = Field(default=500_000, ge=1, description="events or items a second of one admin key")
+    admin_events_per_s: int = Field(
+        default=500_000, ge=1, description="lines of events, or items, a second of one admin key"
+    )
     cors_origins: Annotated[list[str], BeforeValidator(_listed), AfterValidator(_origins)] = Field(
         default=[], description="origins whose pages may call from browsers; as a variable parted by commas"
     )

@@ -301,3 +301,13 @@ def test_what_could_not_be_folded_does_not_enter_the_log(server: Server) -> None
         answer = server.http.post("/v1/admin/records", content=body, headers={"content-type": "application/msgpack"})
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith(says)
+
+
+def test_a_catalog_with_long_texts_passes_where_bodies_are_bounded(shop: Path, tmp_path: Path) -> None:
+    rows = [f"LONG-{n},{'x' * 19_990} {n},{n}.50,5,MODEL-{n % 10}" for n in range(300)]
+    (tmp_path / "long.csv").write_text("\n".join(["sku,name,price,stock,model", *rows, ""]))
+    (tmp_path / "catalog.toml").write_text(CATALOG_MAP)
+    with serving(shop, wait=False, checkpoint_s=3_600, max_body_bytes=100_000):
+        _until(lambda: _served(shop))
+        summary = _import(shop, "catalog", tmp_path / "long.csv")
+    assert (summary.fresh, summary.through != "") == (300, True)

@@ -3,6 +3,7 @@
 import ast
 import http.server
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -110,6 +111,29 @@ def test_what_goes_wrong_has_a_type_and_says_why(server: Server, endcap: Client)
         Client("http://127.0.0.1:9", "", tries=1) as gone,
     ):
         gone.healthz()
+
+
+def test_an_erasure_that_broke_off_is_not_sent_again() -> None:
+    """The second answer would say that nothing was there to be erased."""
+    came: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            while not came or came[-1]:
+                connection, _ = listener.accept()
+                with connection:
+                    came.append(connection.recv(65_536))
+
+        thread = threading.Thread(target=break_off)
+        thread.start()
+        with (
+            Client(f"http://127.0.0.1:{listener.getsockname()[1]}", "key") as endcap,
+            pytest.raises(client.Unavailable, match="may have been done"),
+        ):
+            endcap.erasures(client.PersonCall(user_id="ann"))
+        socket.create_connection(listener.getsockname()).close()
+        thread.join()
+    assert [told.partition(b" HTTP")[0] for told in came] == [b"POST /v1/admin/erasures", b""]
 
 
 @contextmanager

@@ -115,6 +115,7 @@ def test_a_bad_file_is_refused_and_nothing_is_written(
 NO_PRICE = "is no price; expected a number such as 12.99, or one with its currency such as 12.99 EUR"
 RANGE = "is not between 0 and 10,000,000,000,000"
 COMMA = "is ambiguous: a comma may part thousands or decimals; write 1299.00, with a point and no comma"
+LINK = "is not a link of http or https, or a path, without spaces and control characters"
 LONG = "x" * 20_001
 
 ROWS: dict[str, tuple[str, str, str, str]] = {
@@ -144,7 +145,9 @@ ROWS: dict[str, tuple[str, str, str, str]] = {
     "stock in words": ("quantity", "yes", "is not a number", "yes"),
     "title too long": ("title", LONG, "is longer than 20000 characters", "x" * 200 + "…"),
     "NUL": ("title", "Mu\0g", "holds a NUL character", "Mu\0g"),
-    "link that runs": ("link", "JavaScript:alert(1)", "is a link of another kind than http and https", "JavaScript:alert(1)"),
+    "link that runs": ("link", "JavaScript:alert(1)", LINK, "JavaScript:alert(1)"),
+    "link with a control character before it": ("link", "\x01javascript:alert(1)", LINK, "\x01javascript:alert(1)"),
+    "link with a space": ("link", "https://shop.example/a b", LINK, "https://shop.example/a b"),
 }  # fmt: skip
 COLUMNS = "id title price sale_price sale_price_effective_date availability cost_of_goods_sold quantity link".split()
 

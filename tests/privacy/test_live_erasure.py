@@ -116,11 +116,11 @@ def test_keys_that_the_log_lost_before_it_was_scrubbed_are_scrubbed_though_the_u
     async def live() -> None:
         async with opened(shop) as desk:
             user = desk.floor.people.shopper("ann", "")
-            await desk.take_events([signal("login", user_id="ann", visitor_id="v1")])
+            await desk.take_events([signal("login", user_id="ann", visitor_id="v1")], lambda lines: None)
             with pytest.raises(BackendUnavailable):
                 await desk.erase("ann", "")
             await asyncio.sleep(0.002)
-            await desk.take_events([signal("login", user_id="ann", visitor_id="new")])
+            await desk.take_events([signal("login", user_id="ann", visitor_id="new")], lambda lines: None)
             await desk.erase("", "v2")
             assert asked[1:3] == [[], [user]]
             assert len(desk.floor.ground.log.person("events", user)) == 1
@@ -139,7 +139,7 @@ def test_a_tombstone_that_cannot_be_written_changes_nothing_and_the_next_try_fin
     async def live() -> None:
         async with opened(shop) as desk:
             people = desk.floor.people
-            await desk.take_events([signal("login", user_id="ann", visitor_id="v1")])
+            await desk.take_events([signal("login", user_id="ann", visitor_id="v1")], lambda lines: None)
             with pytest.raises(BackendUnavailable):
                 await desk.erase("", "v1")
             assert people.shopper("", "v1") == people.shopper("ann", "")
@@ -156,7 +156,7 @@ def test_a_login_that_comes_while_its_person_is_being_found_leaves_no_link(shop:
             login = signal("login", user_id="ann", visitor_id="v1")
             erasing = asyncio.create_task(desk.erase("ann", ""))
             await asyncio.sleep(0)
-            answer = await desk.take_events([login])
+            answer = await desk.take_events([login], lambda lines: None)
             await erasing
             assert answer.results == ["refused"]
             assert log.person("events", people.shopper("ann", "")) == []

@@ -33,6 +33,8 @@ NEEDED: dict[tuple[str, str], Scope | None] = {
     ("PUT", "/v1/catalog/items"): "secret",
     ("POST", "/v1/admin/refresh"): "admin",
     ("POST", "/v1/admin/records"): "admin",
+    ("POST", "/v1/admin/erasures"): "admin",
+    ("POST", "/v1/admin/exports"): "admin",
     ("GET", "/v1/decisions/{recommendation_id}"): "secret",
     ("GET", "/metrics"): "secret",
     ("GET", "/healthz"): None,
@@ -245,6 +247,17 @@ def test_a_slow_body_ends_after_its_time(shop: Path, start: Callable[..., Server
             answer += part
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"the body was not complete after 1 s; send it faster or in parts" in answer
+
+
+def test_events_cost_what_they_hold(shop: Path, start: Callable[..., Server]) -> None:
+    server = start(shop, publishable_events_per_s=1)
+    lines = [{"item_id": "SKU-1"}] * 200
+    events = [{**EVENT, "visitor_id": f"v{number}", "items": lines} for number in range(5)]
+    with server.keyed("publishable") as client:
+        time.sleep(1.1)
+        assert client.post("/v1/events", json={"events": events}).json()["accepted"] == 5
+        refused = client.post("/v1/events", json={"events": events[:1]})
+        assert (refused.status_code, refused.headers["ratelimit-policy"]) == (429, '"events";q=1000;w=1000')
 
 
 @pytest.mark.parametrize("fine", [b"[" * DEEPEST + b"]" * DEEPEST, b'{"a":"' + b"[" * 99 + b'"}',

@@ -22,6 +22,7 @@ from endcap.serving.goods import change
 from endcap.state import NEVER, Shelf
 from servers import Server
 
+LINK = "a link of http or https, or a path, without spaces and control characters"
 AT = 1_780_000_000_000
 NOW_MS = time.time_ns() // 1_000_000
 
@@ -43,6 +44,11 @@ def test_an_item_under_merchant_names_becomes_a_change(edge: Edge) -> None:
         sale_end=1_796_079_540_000, stock=4, brand="Arda", category=("Home", "Kitchen"), cost=500,
         text={"title": "Mug & cup", "link": "https://shop.example/b", "color": "red", "custom_label_0": "winter"},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("link", [" https://x.example/b?c=d:e#f ", "HTTP://x", "/b", "b.html", "//x.example/b:c", ""])
+def test_a_link_to_a_page_is_kept_without_the_spaces_around_it(edge: Edge, link: str) -> None:
+    assert change(CatalogItemCall("A", link=link), edge, AT).text == {"link": link.strip()}
 
 
 def test_what_is_not_given_stays_and_what_is_empty_is_cleared(edge: Edge) -> None:
@@ -78,8 +84,14 @@ def test_a_price_in_another_currency_is_unknown_and_what_is_out_of_stock_has_non
             "a price that is not ambiguous: a comma may part thousands or decimals",
         ),
         (CatalogItemCall("A", price="5 XYZ"), "price", "a currency of ISO 4217, such as EUR"),
-        (CatalogItemCall("A", link="javascript:alert(1)"), "link", "a link of http or https"),
+        (CatalogItemCall("A", link="javascript:alert(1)"), "link", LINK),
+        (CatalogItemCall("A", link=" javascript:alert(1)"), "link", LINK),
+        (CatalogItemCall("A", link="java\tscript:alert(1)"), "link", LINK),
+        (CatalogItemCall("A", link="\x01javascript:alert(1)"), "link", LINK),
+        (CatalogItemCall("A", image_link="https://shop.example/a\nb"), "image_link", LINK),
         (CatalogItemCall("A", title="a\0b"), "title", "text without NUL characters"),
+        (CatalogItemCall("A", brand="a\0b"), "brand", "text without NUL characters"),
+        (CatalogItemCall("A", product_type="a > \0b"), "product_type", "text without NUL characters"),
         (
             CatalogItemCall("A", availability="soon"), "availability",
             "one of in_stock, limited_availability, preorder, backorder, out_of_stock",
@@ -147,6 +159,29 @@ def test_records_of_an_import_get_rows_offsets_and_are_known_at_once(server: Ser
     assert post(entries=[("decision", b"", b"", NOW_MS, told, 1)])[0] == 422
     answer = server.http.post("/v1/admin/records", content=b"\xc1", headers={"Content-Type": "application/msgpack"})
     assert answer.status_code == 422
+
+
+def test_the_items_of_one_call_that_nobody_knows_are_bounded(server: Server) -> None:
+    """Every new id is a row for ever, and a publishable key stands in every page."""
+    views = [
+        {
+            "name": "view_item_list",
+            "time": NOW_MS,
+            "visitor_id": "flood",
+            "items": [{"item_id": f"{part}-{number}"} for number in range(200)],
+        }
+        for part in ("a", "b", "c", "d", "e", "f", "a")
+    ]
+    answer = server.post("/v1/events", events=views)
+    assert answer["results"] == [*["accepted"] * 5, "refused", "accepted"]
+    assert answer["problems"][0]["errors"] == [
+        {
+            "field": "items",
+            "given": "a list with 200 unknown items",
+            "expected": "at most 1,000 items a call that the shop does not know",
+            "remedy": "import the catalog first, or send fewer",
+        }
+    ]
 
 
 def test_a_call_that_comes_again_is_answered_as_before(server: Server) -> None:

@@ -16,7 +16,9 @@ from endcap import app
 from endcap.backends.log.bodies import unpack
 from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
+from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import SHOPPER_PREFIX
+from endcap.serving.routes import refused_for
 from endcap.state import Shopper
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -136,6 +138,25 @@ def test_without_a_snapshot_the_server_is_not_ready_and_says_what_to_do(shop: Pa
     answer = server.http.post("/v1/recommendations", json={"placement": "home"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["detail"] == "no snapshot is published: run `endcap train`"
+
+
+def test_what_is_broken_is_told_without_the_places_of_files(shop: Path, start: Callable[..., Any]) -> None:
+    for path in (shop / "registry").rglob("*.npy"):
+        path.write_bytes(b"broken")
+    server = start(shop, wait=False)
+    _until(lambda: "was rejected; the server's log says why" in server.http.get("/readyz").text)
+    answers = [server.http.get("/readyz"), server.http.post("/v1/recommendations", json={"placement": "home"})]
+    assert {answer.status_code for answer in answers} == {503}
+    assert [answer.text for answer in answers if str(shop) in answer.text] == []
+    assert '"snapshot_rejected"' in server.stop()
+
+
+def test_a_log_that_cannot_be_written_is_told_without_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused_for(BackendUnavailable("the log /srv/shop/log.sqlite is full; free the disk"))
+    assert told.problem.detail == (
+        "the server cannot reach what it stores in, and stored nothing of this call; its log says why"
+    )
+    assert "/srv/shop/log.sqlite" in capsys.readouterr().out
 
 
 def test_late_requests_leave_out_the_ranker_or_everything_but_popularity_and_say_so(

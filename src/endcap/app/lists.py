@@ -109,6 +109,15 @@ def explain(shop: Shop, recommendation_id: str) -> "DecisionAnswer":
         return explanation(recommendation_id, decision, floor.showcase, snapshot)
 
 
+def address_of(host: str, port: int) -> str:
+    """Where a server is reached.
+
+    >>> address_of("127.0.0.1", 8765), address_of("::1", 8765)
+    ('http://127.0.0.1:8765', 'http://[::1]:8765')
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], None]) -> None:
     """Answer over HTTP until SIGINT or SIGTERM. `announce` gets the first line, `ready` the address, both once.
 
@@ -131,7 +140,7 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
             f"--shop {shop.folder}"
         )
     listener = listening(serving.host, serving.port, keyed=keyed)
-    address = f"http://{serving.host}:{listener.getsockname()[1]}"
+    address = address_of(serving.host, listener.getsockname()[1])
     announce(f"{shop.folder} on {address}, {'API keys required' if keyed else 'loopback only: API keys are off'}")
     failures: list[BaseException] = []
 

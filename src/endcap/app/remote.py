@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,13 +26,15 @@ from endcap.domain.catalog import Assignment, Change
 from endcap.domain.ids import ItemKey
 from endcap.errors import BackendUnavailable, InvalidRequest
 from endcap.ingest.rows import Directory
-from endcap.serving.calls import MAX_RECORDS, MESSAGE_PACK, RECORDS, RecordsAnswer, RecordsCall
+from endcap.serving.calls import MAX_RECORDS, MAX_RECORDS_BYTES, MESSAGE_PACK, RECORDS, RecordsAnswer, RecordsCall
 
 IMPORT_LOCK: Final = "run/import.lock"
 CALL_S: Final = 0.03
 """What a call should take: lists wait for it to be folded."""
 
 _LEAST_RECORDS: Final = 200
+_MOST_BYTES: Final = MAX_RECORDS_BYTES // 8
+"""Of bodies in one call; a single one may be larger, and is far below what the server takes."""
 _IDLE_S: Final = 2.0
 """After this a connection is not trusted: the server closes one that has been idle for five seconds."""
 _ONE_IMPORT: Final = "{holder} is importing through the server already; wait for it or stop it"
@@ -173,7 +176,8 @@ class ServedLog(Log):
         told: list[RecordsAnswer] = []
         start = 0
         while start < len(sent):
-            began, size = time.monotonic(), self._chunk
+            began = time.monotonic()
+            size = light(sent[start : start + self._chunk])
             told.append(self._asked(RecordsCall(entries=sent[start : start + size])))
             took = (time.monotonic() - began) / 2
             self._chunk = max(_LEAST_RECORDS, size // 2) if took > CALL_S else min(MAX_RECORDS, size + _LEAST_RECORDS)
@@ -233,6 +237,16 @@ class ServedLog(Log):
 
     def _refused(self, does: str) -> BackendUnavailable:
         return BackendUnavailable(f"the server at {self._connection.address} {does} for itself; stop it first")
+
+
+def light(entries: Sequence[Entry]) -> int:
+    """How many of `entries`, the first at least, one call may bring by their bytes.
+
+    >>> light([Entry("change", b"", b"", 0, b"x" * 3_000_000)] * 3)
+    1
+    """
+    bodies = accumulate(len(entry.body) for entry in entries)
+    return max(1, sum(size <= _MOST_BYTES for size in bodies))
 
 
 _ANSWER: Final = msgspec.msgpack.Decoder(RecordsAnswer)

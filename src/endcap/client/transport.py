@@ -2,7 +2,8 @@
 
 A call that was refused with 429 or 503 is tried again after the seconds that the server names; one that broke off,
 after a pause that doubles. That is safe: reading changes nothing, items and offers say what holds, and events carry an
-Idempotency-Key.
+Idempotency-Key. An operator's call has ten minutes and is sent once: what was erased the first time would be told as
+nothing the second.
 """
 
 import http.client
@@ -23,6 +24,7 @@ T = TypeVar("T")
 _LATER: Final = (429, 503)
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
+_OPERATORS_TIMEOUT_S: Final = 600.0
 
 
 class Sent(NamedTuple):
@@ -74,6 +76,9 @@ class Transport:
             except (OSError, http.client.HTTPException) as broken:
                 self.close()
                 failed: ApiError = error_of(_problem(503, f"the server cannot be reached: {broken!r}"))
+                if _for_operators(sent) and not isinstance(broken, ConnectionRefusedError):
+                    told = f"no answer came ({broken!r}); what was asked may have been done, so it is not asked again"
+                    raise error_of(_problem(503, told)) from None
             else:
                 if status < 300:
                     return status, content
@@ -88,9 +93,6 @@ class Transport:
         raise AssertionError("there is at least one try")
 
     def _once(self, sent: Sent) -> tuple[int, str, bytes]:
-        connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._kind(*self._address, timeout=self._timeout_s)
         given = {name: value for name, value in sent.query.items() if value is not None}
         target = self._prefix + sent.path + (f"?{urlencode(given)}" if given else "")
         headers = {**self._headers, **sent.headers}
@@ -98,9 +100,27 @@ class Transport:
         if sent.body is not None:
             body = msgspec.json.encode(sent.body)
             headers["Content-Type"] = "application/json"
-        connection.request(sent.method, target, body, headers)
-        response = connection.getresponse()
-        return response.status, response.headers.get("Retry-After", ""), response.read()
+        connection = self._connection(sent)
+        try:
+            connection.request(sent.method, target, body, headers)
+            response = connection.getresponse()
+            return response.status, response.headers.get("Retry-After", ""), response.read()
+        finally:
+            if _for_operators(sent):
+                connection.close()
+
+    def _connection(self, sent: Sent) -> http.client.HTTPConnection:
+        """This thread's own, or a new one that takes its time; on a kept one, a call may be lost."""
+        if _for_operators(sent):
+            return self._kind(*self._address, timeout=max(self._timeout_s, _OPERATORS_TIMEOUT_S))
+        connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._kind(*self._address, timeout=self._timeout_s)
+        return connection
+
+
+def _for_operators(sent: Sent) -> bool:
+    return sent.path.startswith("/v1/admin/")
 
 
 def quoted(part: object) -> str:

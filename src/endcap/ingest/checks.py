@@ -7,6 +7,7 @@ import polars as pl
 
 from endcap.domain.events import UNKNOWN_PRICE
 from endcap.domain.instants import DAY, MINUTE
+from endcap.domain.links import EXPECTED, LINK
 from endcap.domain.money import CURRENCIES, MAX_MINOR, exponent, minor_units
 from endcap.errors import InvalidFeed
 from endcap.formats import prices
@@ -63,8 +64,7 @@ def nul_check(field: str) -> Check:
 
 def scheme_check(field: str) -> Check:
     """That a link leads to a page: one such as `javascript:` would run."""
-    other = pl.col(field).str.contains(r"^[A-Za-z][A-Za-z0-9+.\-]*:") & ~pl.col(field).str.contains("(?i)^https?:")
-    return Check(field, other, "is a link of another kind than http and https")
+    return Check(field, ~pl.col(field).str.strip_chars().str.contains(LINK), f"is not {EXPECTED}")
 
 
 def time_check(field: str, now: int) -> Check:

@@ -13,9 +13,11 @@ from endcap.domain.ids import ItemKey
 from endcap.serving.problems import FieldProblem
 
 MAX_EVENTS = 1_000
+MAX_NEW_ITEMS = 1_000
 MAX_REQUESTS = 20
 MAX_K = 200
 MAX_RECORDS = 1_000
+MAX_RECORDS_BYTES = 32_000_000
 RECORDS = "/v1/admin/records"
 ERASURES = "/v1/admin/erasures"
 EXPORTS = "/v1/admin/exports"

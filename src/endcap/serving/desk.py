@@ -27,6 +27,7 @@ from endcap.privacy import Asked, export, find_person, remove
 from endcap.serving import goods, writing
 from endcap.serving.answers import explanation, recommendation
 from endcap.serving.calls import (
+    MAX_NEW_ITEMS,
     BatchAnswer,
     BatchCall,
     CatalogItemCall,
@@ -49,7 +50,7 @@ from endcap.serving.lists import Chosen, all_shown, decided, follow, understand,
 from endcap.serving.meters import Meters
 from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
 from endcap.serving.watch import Refresher, Watch, warm
-from endcap.serving.writing import Intake, Journal, Pace, check_entries, kept_entries
+from endcap.serving.writing import Intake, Journal, Pace, check_entries, check_keys, kept_entries
 from endcap.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -182,11 +183,16 @@ class Desk:
             raise refusal(404, "unknown-decision", detail)
         return decision
 
-    async def take_events(self, raw: list[msgspec.Raw]) -> EventsAnswer:
-        """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored."""
+    async def take_events(self, raw: list[msgspec.Raw], spend: Callable[[int], None]) -> EventsAnswer:
+        """Store what can be read of `raw`; the next list knows it. Raises: BackendUnavailable with none stored.
+
+        `spend` is told what the events cost, one a line, before anything is done.
+        """
         await self._admitted()
         now, edge = self._clocks.now(), self.floor.edge
         calls, problems = _parsed(raw, _EVENT)
+        spend(len(problems) + sum(max(1, len(call.items)) for _, call in calls))
+        most = len(edge.rows.keys()) + MAX_NEW_ITEMS
         results: list[Literal["accepted", "duplicate", "refused"]] = ["refused"] * len(raw)
         posted: list[Posted] = []
         places: list[int] = []
@@ -195,6 +201,7 @@ class Desk:
                 if call.name in SIGNALS:
                     results[index] = "accepted" if edge.signal(call, now) else "duplicate"
                 else:
+                    edge.check_new(call, most)
                     posted.append(edge.event(call, now))
                     places.append(index)
             except WrongFields as wrong:
@@ -243,8 +250,9 @@ class Desk:
         """
         await self._admitted()
         now, edge = self._clocks.now(), self.floor.edge
+        check_keys(call.rows)
         given = [self.floor.rows.ensure(key) for key in call.rows]
-        check_entries(call.entries, len(self.floor.rows.keys()))
+        check_entries(call.entries, len(self.floor.rows.keys()), now)
         kept = kept_entries(call.entries, self.floor.people)
         first = edge.unlogged(now)
         appended = await self._intake.append([*first, *compress(call.entries, kept)])

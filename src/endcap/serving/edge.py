@@ -30,7 +30,7 @@ from endcap.domain.requests import Request
 from endcap.errors import InvalidRequest
 from endcap.ingest.rows import RowBook
 from endcap.privacy import Identities
-from endcap.serving.calls import EventCall, ItemCall, OfferCall, RecommendationCall
+from endcap.serving.calls import MAX_NEW_ITEMS, EventCall, ItemCall, OfferCall, RecommendationCall
 from endcap.serving.problems import FieldProblem, invalid, refusal, shortened
 from endcap.slate import FILTER_COLUMNS, check_filter
 from endcap.state import Shelf
@@ -174,6 +174,14 @@ class Edge:
             bot=bool(_AGENTS.search(call.user_agent)),
         )
         return Posted(event, call.event_id, told, ahead, self._named(call))
+
+    def check_new(self, call: EventCall, most_rows: int) -> None:
+        """Raises: WrongFields where the unknown items of `call` would make more than `most_rows` rows."""
+        unknown = sum(self.rows.find(ItemKey("item", given)) is None for given in {item.item_id for item in call.items})
+        if unknown and len(self.rows.keys()) + unknown > most_rows:
+            expected = f"at most {MAX_NEW_ITEMS:,} items a call that the shop does not know"
+            given = f"a list with {unknown} unknown items"
+            raise WrongFields([FieldProblem("items", given, expected, "import the catalog first, or send fewer")])
 
     def signal(self, call: EventCall, received: int) -> bool:
         """Take in a `login` or `logout`; whether it changes who is who. Raises: WrongFields."""

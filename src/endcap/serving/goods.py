@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import millis
+from endcap.domain.links import EXPECTED, is_link
 from endcap.domain.money import CURRENCIES, minor_units
 from endcap.serving.calls import CatalogItemCall
 from endcap.serving.edge import Edge, WrongFields
@@ -46,6 +47,8 @@ def change(call: CatalogItemCall, edge: Edge, at: int) -> Change:
         sale = UNKNOWN
     window = _window(call.sale_price_effective_date, edge.timezone) if sale not in {None, UNKNOWN} else _Window(0, 0)
     path = call.product_type if call.product_type is not None else call.google_product_category
+    for name in ("brand", "product_type", "google_product_category"):
+        _check_nul(name, getattr(call, name))
     texts = {name: _text(call, name) for name in _TEXTS if getattr(call, name) is not None}
     row = edge.rows.ensure(ItemKey("item", call.id))
     group = None
@@ -125,13 +128,18 @@ def _instant(text: str, timezone: str, absent: int) -> int:
 
 def _text(call: CatalogItemCall, name: str) -> str:
     text: str = getattr(call, name)
-    if "\0" in text:
-        raise _wrong(name, text, "text without NUL characters", "leave them out")
+    _check_nul(name, text)
     if name in _LINKS:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.\-]*:", text) and not re.match("https?:", text, re.IGNORECASE):
-            raise _wrong(name, text, "a link of http or https", "correct the link")
-        return text
+        link = text.strip()
+        if not is_link(link):
+            raise _wrong(name, text, EXPECTED, "correct the link")
+        return link
     return _plain(text)
+
+
+def _check_nul(name: str, text: str | None) -> None:
+    if text is not None and "\0" in text:
+        raise _wrong(name, text, "text without NUL characters", "leave them out")
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -20,6 +22,7 @@ from endcap.access import NOBODYS, Key, OtherBody, Repeats
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
 from endcap.serving.calls import (
     MAX_K,
+    MAX_RECORDS_BYTES,
     MESSAGE_PACK,
     RECORDS,
     BatchCall,
@@ -163,8 +166,8 @@ class Doors:
         async def taken() -> bytes:
             async with self._admission.turn():
                 events = decode(_EVENTS, body).events
-                self._gate.spend_events(call.key, len(events))
-                return msgspec.json.encode(await self._open_desk().take_events(events))
+                spend = partial(self._gate.spend_events, call.key)
+                return msgspec.json.encode(await self._open_desk().take_events(events, spend))
 
         if not repeat:
             return Response(await taken(), media_type="application/json")
@@ -198,7 +201,7 @@ class Doors:
 
     async def records(self, call: Call) -> Response:
         """Rows and log entries of an import."""
-        body = await read_body(call.http, self._bounds, MESSAGE_PACK)
+        body = await read_body(call.http, replace(self._bounds, body_bytes=MAX_RECORDS_BYTES), MESSAGE_PACK)
         try:
             records = _RECORDS.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -305,7 +308,8 @@ def refused_for(error: EndcapError) -> Refusal:
     """What an error of the product is over HTTP."""
     if isinstance(error, BackendUnavailable):
         structlog.get_logger().error("backend_unavailable", reason=str(error))
-        return refusal(503, "backend-unavailable", str(error), retry_after_s=5)
+        detail = "the server cannot reach what it stores in, and stored nothing of this call; its log says why"
+        return refusal(503, "backend-unavailable", detail, retry_after_s=5)
     if isinstance(error, InvalidRequest):
         return refusal(422, "invalid-request", str(error))
     structlog.get_logger().error("unanswerable", kind=type(error).__name__, reason=str(error))

@@ -85,7 +85,7 @@ class Watch:
         except (SnapshotRejected, InvalidSettings, OSError) as error:
             self._meters.snapshots.labels("rejected").inc()
             serving = self.snapshot.version if self.snapshot else ""
-            self.because = f"snapshot {version or 'label'} was rejected: {error}"
+            self.because = f"snapshot {version or 'label'} was rejected; the server's log says why"
             log.error("snapshot_rejected", version=version or "", serving=serving, reason=str(error))
         except BackendUnavailable as error:
             self._seen = None

@@ -53,7 +53,8 @@ def application(
             await stack.enter_async_context(desk.open(hooks.failed))
             await stack.enter_async_context(keeping_uses(keys))
         except EndcapError as error:
-            doors.because = str(error)
+            structlog.get_logger().error("shop_not_opened", reason=str(error))
+            doors.because = "the shop cannot be opened; the server's log says why"
             hooks.failed(error)
             return
         # What the shop holds stays: a full collection that walks it would stop all answers for tens of milliseconds.

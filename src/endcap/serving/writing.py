@@ -6,7 +6,7 @@ the log. A decision is at once in kv and within a second in the log; a crash los
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,14 +18,27 @@ from endcap.backends.log.bodies import Noun, pack, unpack
 from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import Event
-from endcap.domain.ids import NOBODY
+from endcap.domain.ids import NOBODY, ItemKey
+from endcap.domain.money import MAX_MINOR
 from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
 from endcap.privacy import Identities
+from endcap.serving.edge import AHEAD
 from endcap.serving.meters import Meters
 
 LONGEST_BATCH: Final = 5_000
 LONGEST_QUEUE: Final = 20_000
+MAX_ID: Final = 256
+MAX_WORD: Final = 64
+MAX_QUANTITY: Final = 1_000_000
+MAX_STOCK: Final = 2_000_000_000
+MOST_LINES: Final = 1_000_000
+MOST_GENERATIONS: Final = 1_000_000
+"""People who have had one device in turn."""
+LONGEST_KEY: Final = 64
+_INT64: Final = (-(2**63), 2**63 - 1)
+_MONEY: Final = (-1, MAX_MINOR)
+_KEY: Final = (16,)
 _PREFIX: Final = b"decision:"
 
 
@@ -74,9 +87,11 @@ class Intake:
         try:
             appended = await asyncio.to_thread(self._log.append, "events", entries)
         except EndcapError as error:
-            for posted in batch:
-                if not posted.done.cancelled():
-                    posted.done.set_exception(BackendUnavailable(str(error)))
+            self._refuse(batch, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 (whoever waits must be answered, and the calls after this one too)
+            structlog.get_logger().error("append_failed", kind=type(error).__name__, exc_info=error)
+            self._refuse(batch, f"the append failed with {type(error).__name__}")
             return
         answers = zip(appended.offsets, appended.fresh, entries, strict=True)
         self._fold([Record(offset, entry) for offset, fresh, entry in answers if fresh])
@@ -87,11 +102,18 @@ class Intake:
                 posted.done.set_result(Appended(appended.offsets[start:end], appended.fresh[start:end]))
             start = end
 
+    @staticmethod
+    def _refuse(batch: Sequence[_Posted], reason: str) -> None:
+        for posted in batch:
+            if not posted.done.cancelled():
+                posted.done.set_exception(BackendUnavailable(reason))
 
-def check_entries(entries: Sequence[Entry], rows: int) -> None:
-    """Raises: InvalidRequest where a record cannot be read, is of a kind that comes by another way, or names no row.
 
-    What stands in the log is folded at every start, so nothing may enter it that cannot be.
+def check_entries(entries: Sequence[Entry], rows: int, now: int) -> None:
+    """Raises: InvalidRequest where a record cannot be read, is of a kind that comes by another way, or does not fit.
+
+    What stands in the log is folded at every start, so nothing may enter it that cannot be: no row that is unknown, no
+    number that its column cannot hold, no key of another length.
     """
     for entry in entries:
         if entry.kind not in ("event", "change", "link"):
@@ -103,6 +125,23 @@ def check_entries(entries: Sequence[Entry], rows: int) -> None:
         named = _rows(noun)
         if named and not 0 <= min(named) <= max(named) < rows:
             raise InvalidRequest(f"a record names row {max(named)}, but there are {rows} rows; ask for the row first")
+        for field, value, (least, most) in _numbers(noun, now + AHEAD):
+            if value is not None and not least <= value <= most:
+                raise InvalidRequest(f"a record of kind {entry.kind!r} has {field} {value}, not from {least} to {most}")
+        for field, size, fitting in (*_sizes(noun), ("key", len(entry.key), range(LONGEST_KEY + 1))):
+            if size not in fitting:
+                raise InvalidRequest(
+                    f"a record of kind {entry.kind!r} has {field} of length {size}, not {fitting[0]} to {fitting[-1]}"
+                )
+        if (entry.shopper, entry.at) != _about(noun):
+            raise InvalidRequest(f"a record of kind {entry.kind!r} is of another person or time than its body says")
+
+
+def check_keys(keys: Sequence[ItemKey]) -> None:
+    """Raises: InvalidRequest where an id is empty or longer than an item's may be."""
+    for key in keys:
+        if not 1 <= len(key.id) <= MAX_ID:
+            raise InvalidRequest(f"the id of an {key.kind} has {len(key.id)} characters, not 1 to {MAX_ID}")
 
 
 def kept_entries(entries: Sequence[Entry], people: Identities) -> list[bool]:
@@ -123,6 +162,41 @@ def _rows(noun: Noun) -> list[int]:
     if isinstance(noun, Change):
         return [noun.row] if noun.group is None else [noun.row, noun.group]
     return []
+
+
+def _numbers(noun: Noun, latest: int) -> Iterator[tuple[str, int | None, tuple[int, int]]]:
+    """The numbers of `noun` that its rows' checks leave, each with the least and the most that is stored."""
+    if isinstance(noun, Event):
+        yield from (("time", noun.time, (0, latest)), ("received", noun.received, (0, latest)))
+        yield from (("session", noun.session, _INT64), ("basket", noun.basket, _INT64))
+        for line in noun.lines:
+            yield from (("quantity", line.quantity, (1, MAX_QUANTITY)), ("price", line.price, _MONEY))
+    elif isinstance(noun, Change):
+        yield from (("at", noun.at, (0, latest)), ("stock", noun.stock, (-1, MAX_STOCK)))
+        yield from (("sale_start", noun.sale_start, _INT64), ("sale_end", noun.sale_end, _INT64))
+        yield from ((name, getattr(noun, name), _MONEY) for name in ("price", "sale_price", "cost"))
+    elif isinstance(noun, Link):
+        yield from (("at", noun.at, (0, latest)), ("generation", noun.generation, (0, MOST_GENERATIONS)))
+
+
+def _sizes(noun: Noun) -> Iterator[tuple[str, int, Sequence[int]]]:
+    """The lengths of `noun`'s keys, words and lists, each with those that fit."""
+    if isinstance(noun, Event):
+        yield from (("shopper", len(noun.shopper), _KEY), ("lines", len(noun.lines), range(1, MOST_LINES + 1)))
+        words = ("region", "placement", "recommendation_id")
+        yield from ((name, len(getattr(noun, name)), range(MAX_WORD + 1)) for name in words)
+    elif isinstance(noun, Link):
+        yield from (("device", len(noun.device), _KEY), ("shopper", len(noun.shopper), _KEY))
+        yield "user", len(noun.user), (0, *_KEY)
+
+
+def _about(noun: Noun) -> tuple[bytes, int]:
+    """Whom the entry of `noun` is about, and when."""
+    if isinstance(noun, Event):
+        return noun.shopper, noun.time
+    if isinstance(noun, Link):
+        return noun.person, noun.at
+    return NOBODY, noun.at if isinstance(noun, Change) else 0
 
 
 @dataclass(frozen=True, slots=True)

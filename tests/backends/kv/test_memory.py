@@ -1,4 +1,5 @@
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,24 @@ def test_without_a_path_nothing_is_saved(tmp_path: Path, monkeypatch: pytest.Mon
     kv.set_many({b"a": b"1"})
     kv.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_path_nothing_is_kept_for_a_save_that_never_comes() -> None:
+    at = [0]
+    kv = MemoryKV(None, lambda: at[0])
+
+    def turns(count: int) -> int:
+        """Bytes that are still held after `count` keys came and went."""
+        tracemalloc.start()
+        for number in range(at[0], at[0] + count):
+            at[0] = number + 1
+            kv.set_many({b"%064d" % number: b"1"}, 1)
+        kv.delete_many([b"%064d" % (at[0] - 1)])
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return held
+
+    assert turns(5_000) < 100_000
 
 
 def test_a_save_that_fails_is_made_good_by_the_next(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ rebuilt from the log.
 import heapq
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -61,14 +61,14 @@ class MemoryKV(KV):
                 self._values[key] = (bytes(value), expires)
                 if ttl_ms is not None:
                     heapq.heappush(self._expiring, (expires, key))
-            self._unsaved.update(values)
+            self._changed(values)
 
     def delete_many(self, keys: Sequence[bytes]) -> None:
         """Delete `keys`; one that is absent is no error."""
         with self._using:
             for key in keys:
                 self._values.pop(key, None)
-            self._unsaved.update(keys)
+            self._changed(keys)
 
     def scrub(self, keys: Sequence[bytes]) -> None:
         """Save; the file is rewritten if a page still holds one of `keys`, in its unused part maybe."""
@@ -84,7 +84,7 @@ class MemoryKV(KV):
             keys = [key for key in self._values if key.startswith(prefix)]
             for key in keys:
                 del self._values[key]
-            self._unsaved.update(keys)
+            self._changed(keys)
         return len(keys)
 
     def save(self) -> None:
@@ -109,13 +109,17 @@ class MemoryKV(KV):
         """Save; nothing else is held."""
         self.save()
 
+    def _changed(self, keys: Iterable[bytes]) -> None:
+        if self._path is not None:
+            self._unsaved.update(keys)
+
     def _expire(self, now: int) -> None:
         while self._expiring and self._expiring[0][0] <= now:
             _, key = heapq.heappop(self._expiring)
             entry = self._values.get(key)
             if entry is not None and entry[1] <= now:
                 del self._values[key]
-                self._unsaved.add(key)
+                self._changed((key,))
 
     def _load(self, path: Path) -> None:
         now = self._now()
