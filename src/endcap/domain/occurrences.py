@@ -21,12 +21,12 @@ class Occurrences:
         """int64 [n], from 1: which occurrence of its digest each one is, over all calls."""
         order = np.argsort(digests, kind="stable")
         run = digests[order]
-        places = np.arange(len(run))
-        numbers = np.empty(len(run), np.int64)
-        numbers[order] = places - np.searchsorted(run, run) + 1
+        count = np.arange(1, len(run) + 1) - np.searchsorted(run, run)
         for earlier in self._runs:
-            numbers += np.searchsorted(earlier, digests, side="right") - np.searchsorted(earlier, digests)
+            count += np.searchsorted(earlier, run, side="right") - np.searchsorted(earlier, run)
         self._keep(run)
+        numbers = np.empty(len(run), np.int64)
+        numbers[order] = count
         return numbers
 
     def _keep(self, run: NDArray[np.uint64]) -> None:

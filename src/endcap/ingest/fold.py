@@ -96,7 +96,8 @@ def take_in(shop: Ports, batch: Batch, *, keep: bool = True) -> None:
     _fold_lake(shop.log, shop.tables, batch)
     _fold_state(shop.kv, shop.shelf, batch)
     if shop.texts is not None:
-        shop.texts.apply_all([(offset, noun) for offset, noun in batch.others if isinstance(noun, Change)])
+        changes = [(offset, noun) for offset, noun in batch.others if isinstance(noun, Change)]
+        shop.texts.apply_all(changes, batch.last)
     if keep:
         checkpoint(shop.kv, shop.shelf)
 
@@ -214,7 +215,8 @@ def _fold_shoppers(kv: KV, lines: Lines, links: Sequence[tuple[int, Link]]) -> N
     # Which lines are new was decided above: a user's offset already counts the link, which may be after them.
     open_ = [replace(shopper, offset=-1) if place in grown else shopper for place, shopper in enumerate(before)]
     for place, shopper in fold_crowd(open_, crowd).items():
-        grown[place] = replace(shopper, offset=max(shopper.offset, before[place].offset))
+        last = before[place].offset
+        grown[place] = shopper if shopper.offset >= last else replace(shopper, offset=last)
     folded = {SHOPPER_PREFIX + people[place]: shopper.packed() for place, shopper in grown.items()}
     for _, link in links:
         folded |= {SHOPPER_PREFIX + link.shopper: b"", LINKED_PREFIX + link.shopper: link.user}

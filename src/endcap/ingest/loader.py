@@ -27,7 +27,7 @@ from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.domain.people import SIGNALS, Link
 from endcap.ingest import Ports
-from endcap.ingest.fold import RANGE, Batch, take_in
+from endcap.ingest.fold import RANGE, Batch, checkpoint, take_in
 from endcap.ingest.rows import assignment_entry
 from endcap.privacy import Identities, open_identities
 from endcap.privacy.identity import EVER
@@ -42,6 +42,8 @@ SIGNAL: Final = pl.col("name").is_in(SIGNALS)
 
 _PEOPLE: Final[tuple[Person, ...]] = ("user", "visitor", "session", "basket")
 _NOBODY: Final = bytes(16)
+_KEEP: Final = 1_000_000
+"""Lines after which the folded state is kept: what a killed import has at most to fold again."""
 
 
 class _Block(NamedTuple):
@@ -68,6 +70,7 @@ class Loader(AbstractContextManager["Loader"]):
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
         self._unfolded: list[Batch] = []
+        self._unkept = 0
         self.fresh = self.known = self.bots = self.new_items = self.erased = 0
 
     def __enter__(self) -> Self:
@@ -78,6 +81,8 @@ class Loader(AbstractContextManager["Loader"]):
             if failed is None:
                 self._wait()
                 self._fold()
+                if self._shop.projects:
+                    checkpoint(self._shop.kv, self._shop.shelf)
         finally:
             self._thread.shutdown()
 
@@ -155,7 +160,10 @@ class Loader(AbstractContextManager["Loader"]):
         if self._unfolded:
             others = [each for batch in self._unfolded for each in batch.others]
             lines = Lines.joined([batch.lines for batch in self._unfolded])
-            take_in(self._shop, Batch(self._unfolded[-1].last, others, lines))
+            self._unkept += len(lines)
+            keep = self._unkept >= _KEEP
+            take_in(self._shop, Batch(self._unfolded[-1].last, others, lines), keep=keep)
+            self._unkept = 0 if keep else self._unkept
             self._unfolded = []
 
 

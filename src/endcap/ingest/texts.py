@@ -66,10 +66,11 @@ class Texts:
                 told[name] = change.at, change.text[name]
         kept.packed[change.row] = msgspec.msgpack.encode(told)
 
-    def apply_all(self, changes: Iterable[tuple[int, Change]]) -> None:
-        """Take in changes at their offsets."""
+    def apply_all(self, changes: Iterable[tuple[int, Change]], last: int) -> None:
+        """Take in changes at their offsets, all that the log has up to `last`."""
         for offset, change in changes:
             self.apply(offset, change)
+        self._kept.offset = max(self.offset, last)
 
     def catch_up(self, log: Log) -> None:
         """Take in the changes that the log has after `offset`."""

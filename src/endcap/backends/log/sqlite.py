@@ -5,8 +5,11 @@ Knows offsets, dedupe keys and consumers; does not know what the bodies mean.
 """
 
 import threading
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -58,6 +61,17 @@ _NAME: Final = """
 INSERT INTO {stream}_{table} SELECT {column}, offset FROM {stream} WHERE offset > ? AND {column} <> x'' ORDER BY 1, 2
 """
 """Sorted by SQLite itself, in one statement: an import's other thread runs meanwhile."""
+_INSERT: Final = """
+INSERT INTO {stream}
+SELECT ?1 + rowid, ?2, substr(value, 23, key), substr(value, 23 + key, shopper),
+    CAST(CAST(substr(value, 1, 20) AS TEXT) AS INTEGER), substr(value, 23 + key + shopper), ?3
+FROM (
+    SELECT rowid, value, unicode(substr(value, 21, 1)) - 1 AS key, unicode(substr(value, 22, 1)) - 1 AS shopper
+    FROM carray(?4)
+)
+"""
+"""Entries as one array, cut up by SQLite itself: half of the time of one by one, and other threads run meanwhile."""
+_KNOWN: Final = "SELECT key, offset FROM carray(?) AS sought CROSS JOIN {stream}_keys ON key = sought.value"
 _ADVANCE: Final = """
 INSERT INTO consumers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET offset = max(offset, excluded.offset)
 """
@@ -66,11 +80,10 @@ PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
-PRAGMA cache_size = -131072;
+PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 8000;
 PRAGMA journal_size_limit = 67108864;
 """
-_KEYS_AT_ONCE: Final = 500
 _REMEDIES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
     (apsw.FullError, "free disk space and send the call again; nothing of it was stored"),
     (apsw.BusyError, "another process holds the file; try again when it has finished"),
@@ -263,34 +276,51 @@ def _table(stream: Stream) -> Stream:
 
 
 def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> Appended:
-    offset_of = _known(connection, stream, entries)
-    end = before = connection.execute(_END.format(stream=_table(stream))).get
-    offsets, fresh, rows = [], [], []
+    keys = [entry.key for entry in entries if entry.key]
+    offset_of = _known(connection, stream, keys)
+    before = connection.execute(_END.format(stream=_table(stream))).get
+    if offset_of or len(set(keys)) < len(keys):
+        told, new = _numbered(entries, offset_of, before)
+    else:
+        told, new = Appended(list(range(before + 1, before + 1 + len(entries))), [True] * len(entries)), entries
+    _insert(connection, stream, before, new)
+    for table, column in (("keys", "key"), ("people", "shopper")):
+        connection.execute(_NAME.format(stream=stream, table=table, column=column), (before,))
+    return told
+
+
+def _numbered(entries: Sequence[Entry], offset_of: dict[bytes, int], before: int) -> tuple[Appended, list[Entry]]:
+    """The offsets of `entries`, those of `offset_of` or an earlier one of the same key, and which entries are new."""
+    end, offsets, fresh, new = before, [], [], []
     for entry in entries:
         offset = offset_of.get(entry.key) if entry.key else None
         fresh.append(offset is None)
         if offset is None:
             end += 1
             offset = end
-            rows.append((offset, *entry))
+            new.append(entry)
             if entry.key:
                 offset_of[entry.key] = offset
         offsets.append(offset)
-    connection.executemany(f"INSERT INTO {stream} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    for table, column in (("keys", "key"), ("people", "shopper")):
-        connection.execute(_NAME.format(stream=stream, table=table, column=column), (before,))
-    return Appended(offsets, fresh)
+    return Appended(offsets, fresh), new
 
 
-def _known(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry]) -> dict[bytes, int]:
-    """The offsets of those keys of `entries` that stand in the log."""
-    keys = sorted(entry.key for entry in entries if entry.key)
-    known: dict[bytes, int] = {}
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        some = keys[start : start + _KEYS_AT_ONCE]
-        marks = ",".join("?" * len(some))
-        known.update(connection.execute(f"SELECT key, offset FROM {_table(stream)}_keys WHERE key IN ({marks})", some))
-    return known
+def _insert(connection: apsw.Connection, stream: Stream, before: int, entries: Sequence[Entry]) -> None:
+    """Store `entries` at the offsets after `before`; those of one kind that follow each other in one statement."""
+    times = iter(array("q", [entry.at for entry in entries]))
+    for (kind, version), some in groupby(entries, attrgetter("kind", "version")):
+        packed = tuple(
+            b"%020d%c%c%b%b%b" % (next(times), 1 + len(key), 1 + len(shopper), key, shopper, body)
+            for _, key, shopper, _, body, _ in some
+        )
+        connection.execute(_INSERT.format(stream=stream), (before, kind, version, apsw.carray(packed)))
+        before += len(packed)
+
+
+def _known(connection: apsw.Connection, stream: Stream, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """The offsets of those of `keys` that stand in the log."""
+    sought = apsw.carray(tuple(sorted(keys))) if keys else None
+    return dict(connection.execute(_KNOWN.format(stream=_table(stream)), (sought,))) if keys else {}
 
 
 def _forget(connection: apsw.Connection, stream: Stream, keys: Sequence[bytes], until: int) -> int:
