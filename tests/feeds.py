@@ -21,8 +21,13 @@ _NAMES = {"stock": "sell_on_google_quantity"}
 def demo_feed(folder: Path, items: int | None = None) -> pl.DataFrame:
     """The demo shop's items with Merchant names, all of them text; `added` is left out, which no feed has."""
     written = write_shop(folder / "demo", 1, END)
-    feed = pl.read_csv(written.catalog, infer_schema=False).drop("added").rename(_NAMES)
+    feed = merchant_names(pl.read_csv(written.catalog, infer_schema=False))
     return feed if items is None else feed.head(items)
+
+
+def merchant_names(catalog: pl.DataFrame) -> pl.DataFrame:
+    """The demo shop's catalog, all of it text, as a feed has it."""
+    return catalog.drop("added").rename(_NAMES)
 
 
 def write_tsv(feed: pl.DataFrame, path: Path) -> Path:
