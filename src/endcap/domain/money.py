@@ -1,9 +1,13 @@
 """Money as int64 minor units with the exponent of ISO 4217. Knows no exchange rates."""
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 MAX_MINOR: Final = 10**15
+AMOUNT: Final = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
+"""The pattern of an amount, for `re` and for polars; it has no groups of its own."""
+_AMOUNT: Final = re.compile(AMOUNT)
 _EXPONENTS: Final = {
     **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
@@ -32,15 +36,28 @@ def minor_units(amount: str | float | Decimal, currency: str) -> int:
     >>> minor_units("12.99", "EUR"), minor_units(1200, "JPY"), minor_units("1.234", "KWD")
     (1299, 1200, 1234)
 
-    Raises: ValueError where the amount is not a finite number within ± 10^15 minor units.
+    Raises: ValueError where the amount is no plain number within ± 10^15 minor units.
     """
-    try:
-        value = Decimal(str(amount).strip())
-    except InvalidOperation:
-        raise ValueError(f"{amount!r} is not an amount; expected a number such as 12.99") from None
-    if not value.is_finite() or abs(value) * 10 ** exponent(currency) > MAX_MINOR:
-        raise ValueError(f"{amount!r} is not a finite amount below 10^15 minor units")
+    value = _decimal(amount)
+    if abs(value) * 10 ** exponent(currency) > MAX_MINOR:
+        raise ValueError(f"{amount!r} is not an amount up to 10^15 minor units")
     return int(value.scaleb(exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
+
+
+def price_units(amount: str | float, currency: str) -> int:
+    """`minor_units` of a price. Raises: ValueError where it is negative, too, by however little."""
+    if _decimal(amount) < 0:
+        raise ValueError(f"{amount!r} is negative; expected a price from 0")
+    return minor_units(amount, currency)
+
+
+def _decimal(amount: str | float | Decimal) -> Decimal:
+    if isinstance(amount, Decimal):
+        return amount
+    text = amount.strip() if isinstance(amount, str) else str(amount)
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError(f"{amount!r} is not an amount; expected a number such as 12.99")
+    return Decimal(text)
 
 
 def major_units(minor: int, currency: str) -> str:

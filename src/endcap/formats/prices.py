@@ -6,11 +6,10 @@ from typing import Final
 
 import polars as pl
 
-from endcap.domain.money import MAX_MINOR, exponent, minor_units
+from endcap.domain.money import AMOUNT, MAX_MINOR, exponent, minor_units
 from endcap.formats.rates import Rates
 
-_AMOUNT: Final = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_PATTERN: Final = rf"^(?:([A-Za-z]{{3}})\s*)?{_AMOUNT}(?:\s*([A-Za-z]{{3}}))?$"
+_PATTERN: Final = rf"^(?:([A-Za-z]{{3}})\s*)?({AMOUNT})(?:\s*([A-Za-z]{{3}}))?$"
 
 COMMA: Final = "is ambiguous: a comma may part thousands or decimals; write 1299.00, with a point and no comma"
 NO_PRICE: Final = "is no price; expected a number such as 12.99, or one with its currency such as 12.99 EUR"

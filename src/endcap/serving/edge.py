@@ -24,7 +24,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
 from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
-from endcap.domain.money import exponent, minor_units
+from endcap.domain.money import exponent, price_units
 from endcap.domain.people import SIGNALS
 from endcap.domain.requests import Request
 from endcap.errors import InvalidRequest
@@ -264,15 +264,12 @@ class Edge:
 
     def _minor(self, price: str | float, field: str) -> int:
         try:
-            minor = minor_units(price, self.currency)
+            return price_units(price, self.currency)
         except ValueError:
-            minor = -1
-        if minor < 0:
             remedy = f"write a number such as 12.99, in {self.currency}"
             raise WrongFields(
                 [FieldProblem(field, shortened(price), "an amount from 0 below 10^15 minor units", remedy)]
-            )
-        return minor
+            ) from None
 
     def _time(self, call: EventCall) -> int:
         expected, remedy = "ISO 8601 or milliseconds since 1970 UTC", "write it like 2026-11-21T09:30:00Z"

@@ -13,15 +13,14 @@ from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import millis
 from endcap.domain.links import EXPECTED, is_link
-from endcap.domain.money import CURRENCIES, minor_units
+from endcap.domain.money import AMOUNT, CURRENCIES, price_units
 from endcap.serving.calls import CatalogItemCall
 from endcap.serving.edge import Edge, WrongFields
 from endcap.serving.problems import FieldProblem, shortened
 from endcap.state import NEVER
 
 UNKNOWN: Final = -1
-_AMOUNT: Final = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_PRICE: Final = re.compile(rf"(?:([A-Za-z]{{3}})\s*)?({_AMOUNT})|({_AMOUNT})\s*([A-Za-z]{{3}})")
+_PRICE: Final = re.compile(rf"(?:([A-Za-z]{{3}})\s*)?({AMOUNT})|({AMOUNT})\s*([A-Za-z]{{3}})")
 _SELLING: Final = ("in_stock", "limited_availability", "preorder", "backorder")
 _MARKUP: Final = re.compile(
     r"<script\b.*?(?:</script\s*>|$)|<style\b.*?(?:</style\s*>|$)|<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*(?:>|$)|<[!?][^<>]*(?:>|$)",
@@ -87,12 +86,10 @@ def _minor(call: CatalogItemCall, field: str, currency: str) -> int | None:
     if named and named not in CURRENCIES:
         raise _wrong(field, given, "a currency of ISO 4217, such as EUR", "correct the currency")
     try:
-        minor = minor_units((found[2] or found[3]) if found else "", currency)
+        minor = price_units((found[2] or found[3]) if found else "", currency)
     except ValueError:
-        minor = -1
-    if minor < 0:
         remedy = f"write a number such as 12.99, or one with its currency such as 12.99 {currency}"
-        raise _wrong(field, given, "a price from 0 below 10^15 minor units", remedy)
+        raise _wrong(field, given, "a price from 0 below 10^15 minor units", remedy) from None
     return minor if named == currency else UNKNOWN
 
 
