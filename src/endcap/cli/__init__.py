@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 `doctor` found a failure; 2 a wrong call or an error that 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
 from endcap.cli.reports import reports
 from endcap.errors import EndcapError, InvalidRequest
+
+INTERRUPTED: Final = 130
+"""The exit code of Ctrl-C."""
 
 app = typer.Typer(
     name="endcap",
@@ -236,6 +239,7 @@ def main() -> None:
     except EndcapError as error:
         sys.stderr.write(f"endcap: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("endcap: interrupted\n")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # what Typer makes of Ctrl-C, without a word
+            sys.stderr.write("endcap: interrupted\n")
+        raise
