@@ -16,6 +16,13 @@ def test_the_version_is_that_of_the_text() -> None:
     assert parse_policy(DEFAULT_POLICY + "\n").version != first.version
 
 
+def test_a_policy_from_before_new_items_holds_and_keeps_no_place_for_them() -> None:
+    before = "".join(line for line in DEFAULT_POLICY.splitlines(keepends=True) if not line.startswith("new_items"))
+    placements = parse_policy(before).placements
+    assert [placements[name].new_items for name in ("home", "discovery", "product", "cart")] == [0, 0, 0, 0]
+    assert placements["home"].quotas == {"personal": 200}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
