@@ -8,6 +8,7 @@ from collections.abc import Mapping as Mapping_
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -46,7 +47,8 @@ class Fields(NamedTuple):
 class Fitting(NamedTuple):
     """What a batch came to: the fields of the rows that fit and of those that do not, rows read, rows left out.
 
-    `beside` counts rows that are not of `Among`, by what they have instead; `last` is the number of the last row.
+    `beside` counts rows that are not of `Among`, by what they have instead; `last` is the number of the last row, and
+    `torn` says how many rows that cannot be read were told until then.
     """
 
     fields: pl.DataFrame
@@ -55,6 +57,18 @@ class Fitting(NamedTuple):
     left_out: int
     beside: Mapping_[str, int] = {}
     last: int = 0
+    torn: int = 0
+
+
+class Past(NamedTuple):
+    """What was read before: the rows up to `row`, but for those that were `waiting`, and so many that are `torn`."""
+
+    row: int = 0
+    torn: int = 0
+    waiting: Sequence[int] = ()
+
+
+NOTHING_READ: Final = Past()
 
 
 class Among(NamedTuple):
@@ -85,23 +99,24 @@ class Binding:
     fields: tuple[_Field, ...]
 
     def batches(
-        self, checks: Sequence[Check], quarantine: Quarantine, among: Among | None = None, after: int = 0
+        self, checks: Sequence[Check], quarantine: Quarantine, among: Among | None = None, past: Past = NOTHING_READ
     ) -> Iterator[Fitting]:
         """The fields of the fitting rows, batch by batch, a `ROW` number beside them; misfits go to `quarantine`.
 
-        Rows up to the number `after` are passed over. `checks` see the fields; the first that is bad names the reason,
+        What is `past` is passed over. `checks` see the fields; the first that is bad names the reason,
         failed conversions before all.
         """
         failed = {f"\0{field.name}": field.failed for field in self.fields if field.failed is not None}
         unread = (Check(field.name, pl.col(f"\0{field.name}"), f"is not a {field.wanted}") for field in self.fields)
         checks = [*(check for check in unread if f"\0{check.field}" in failed), *checks]
         told = [field.name for field in self.fields if not field.name.startswith(_TYPES)]
-        torn = 0
+        last, torn = past.row, past.torn
         for all_numbers, whole in self.file.batches(tuple(self.stored)):
-            coming = all_numbers > after
-            numbers, frame = all_numbers[coming], whole.filter(coming) if after else whole
-            if not len(numbers) and not any(number > after for number, _ in self.file.torn[torn:]):
-                torn = len(self.file.torn)
+            coming = all_numbers > past.row
+            if past.waiting:
+                coming |= np.isin(all_numbers, past.waiting)
+            numbers, frame = all_numbers[coming], whole.filter(coming) if past.row else whole
+            if not len(numbers) and len(self.file.torn) <= torn:
                 continue
             stored = frame.select(**self.stored).with_columns(pl.Series(ROW, numbers))
             kept = stored.filter(self.keep)
@@ -114,17 +129,16 @@ class Binding:
                 fields = fields.filter(~strange) if beside else fields
             wrong = _first_bad(fields, checks)
             self._put_away(kept.with_columns(wrong), checks, quarantine)
-            news = [told_ for told_ in self.file.torn[torn:] if told_[0] > after]
-            torn = len(self.file.torn)
+            news = self.file.torn[torn:]
+            torn += len(news)
             for number, reason in news:
                 quarantine.add(number, "", WITHHELD, reason)
             fitting, misfits = (
                 fields.filter(chosen).select(ROW, *told) for chosen in (wrong.is_null(), wrong.is_not_null())
             )
             left_out = len(stored) - len(kept) - sum(beside.values())
-            yield Fitting(
-                fitting, misfits, len(frame) + len(news), left_out, beside, int(numbers[-1]) if len(numbers) else after
-            )
+            last = max(last, int(numbers[-1])) if len(numbers) else last
+            yield Fitting(fitting, misfits, len(frame) + len(news), left_out, beside, last, torn)
 
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())

@@ -5,12 +5,13 @@ Knows both formats and, of a file, where its journal lies; not what is imported.
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from endcap.domain.arrays import Bools, Ints, Rows
 from endcap.errors import BackendUnavailable
 from endcap.state import Names, Shelf
 from endcap.state.shelf import Attribute
@@ -93,21 +94,25 @@ def _restored(stored: _Stored) -> Shelf:
     return shelf
 
 
-MARKS: Final = 1
+MARKS: Final = 2
 """The format of a journal."""
 
 
 class Mark(msgspec.Struct):
-    """An import up to `row` of its file, all of it in the log, which ended at `end`.
+    """An import up to `row` of its file, but for the rows `waiting`; all of it is in the log, which ended at `end`.
 
-    `seen` digests of rows and `misfits` bytes of the quarantine were written by then; `counts` are sums by name.
+    `torn` of the rows that cannot be read were told, `seen` digests of rows and `misfits` bytes of the quarantine
+    written, and `items` rows of the directory given by then; `counts` are sums by name.
     """
 
     format: int
     end: int
     row: int
+    torn: int
+    waiting: list[int]
     seen: int
     misfits: int
+    items: int
     counts: dict[str, dict[str, int]]
 
 
@@ -149,3 +154,29 @@ class Journal:
         """The import is finished, or begins anew."""
         for path in (self._mark, self._seen):
             path.unlink(missing_ok=True)
+
+
+class Went(NamedTuple):
+    """How far an import that broke off had come beyond its mark: the offsets in the log and the items' rows, from, to.
+
+    An import that is done in one go counts nothing by it.
+    """
+
+    end: int = 0
+    until: int = 0
+    first: int = 0
+    last: int = 0
+
+    def appended(self, offsets: Ints) -> Bools:
+        """Which of the entries at `offsets` it had appended, each counted once."""
+        once = np.zeros(len(offsets), np.bool_)
+        if self.end < self.until:
+            once[np.unique(offsets, return_index=True)[1]] = True
+        return once & (offsets > self.end) & (offsets <= self.until)
+
+    def given(self, rows: Rows) -> int:
+        """How many of the items at `rows` it had given their row."""
+        return len(np.unique(rows[(rows >= self.first) & (rows < self.last)]))
+
+
+NOWHERE: Final = Went()

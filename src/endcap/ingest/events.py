@@ -5,7 +5,6 @@ drops what it holds, so importing a file again, or going on after a crash, adds 
 """
 
 from collections import Counter
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -16,11 +15,12 @@ import polars as pl
 from endcap.domain.bots import AGENTS
 from endcap.domain.events import KINDS
 from endcap.domain.instants import iso
+from endcap.domain.occurrences import Occurrences
 from endcap.expressions import Type
 from endcap.formats import Table
 from endcap.formats.event_rows import EventFile
 from endcap.ingest import Ports, Report, Summary
-from endcap.ingest.binding import ROW, Among, Check, Fields, Fitting, bind
+from endcap.ingest.binding import NOTHING_READ, ROW, Among, Check, Fields, Fitting, Past, bind
 from endcap.ingest.checkpoint import MARKS, Journal, Mark
 from endcap.ingest.checks import (
     CLOCK_SKEW,
@@ -34,7 +34,7 @@ from endcap.ingest.checks import (
 from endcap.ingest.fold import project
 from endcap.ingest.loader import SIGNAL, Digests, Loader, grouped
 from endcap.ingest.mapping import EventFields, EventsMapping
-from endcap.ingest.quarantine import Quarantine
+from endcap.ingest.quarantine import WITHHELD, Quarantine
 
 FIELDS: Final = Fields(
     {"time": "time", "quantity": "number", "price": "number"},
@@ -44,7 +44,14 @@ MAX_WORD, MAX_QUANTITY = 64, 10**6
 OLDEST: Final = 788_918_400_000
 """1995-01-01: before it nothing was sold over the web, and seconds or minutes read as milliseconds lie there."""
 
-_LOADED: Final = ("fresh", "known", "new_items", "bots", "quarantined")
+FAR: Final = (
+    "is that of rows further up, which were taken in as one event without this row: put the rows of an event next to "
+    "each other"
+)
+STRANGE: Final = "is that of a row further up, which has another name, time or person: one event has one of each"
+
+_PLACE: Final = "\0place"
+_LOADED: Final = ("fresh", "known", "new_items", "bots", "erased")
 _IDS: Final = ("user_id", "visitor_id", "session_id", "transaction_id")
 _STORED: Final[dict[Type, pl.DataType]] = {
     "text": pl.String(),
@@ -65,27 +72,23 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
     name = f"{table.path.name}-{table.digest()}.jsonl"
     project(shop)
     checks, among = _checks(mapping, shop.currency, now), Among("name", _ours(mapping))
-    whole = _Whole(mapping, isinstance(table, EventFile))
     with Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
-        course = _Course(shop, table, Journal(shop.quarantine, f"{name}-{_digest(mapping)}"), (quarantine, loader))
-        for batch in binding.batches(checks, quarantine, among, course.after):
+        whole = _Whole(mapping, isinstance(table, EventFile), shop.secret, (quarantine, loader.seen))
+        journal = Journal(shop.quarantine, f"{name}-{_digest(mapping)}")
+        course = _Course(shop, table, journal, (whole, quarantine, loader))
+        for batch in binding.batches(checks, quarantine, among, course.past):
             course.take(batch)
             frame = whole.events(_complete(batch.fields))
             if len(frame):
-                course.counts["rows"].update(signals=_signals(frame))
-                row = whole.durable(frame, batch.last)
-                loader.load(
-                    _priced(frame, shop.currency, course.counts["currencies"]), course.noted(row, whole.waiting, report)
-                )
+                course.load(frame, batch, report)
         rest = whole.rest()
         if rest is not None:
-            course.counts["rows"].update(signals=_signals(rest))
-            loader.load(_priced(rest, shop.currency, course.counts["currencies"]), course.noted(None, 0, report))
+            course.load(rest, None, report)
     kept = quarantine.finish()
-    course.journal.forget()
+    journal.forget()
     if quarantine.count and not loader.fresh + loader.known + loader.erased + course.counts["rows"]["signals"]:
         raise nothing_fits(table.path, quarantine, kept)
-    return course.summary(kept, whole.repeated)
+    return course.summary(kept)
 
 
 def _ours(mapping: EventsMapping) -> pl.Expr:
@@ -95,71 +98,82 @@ def _ours(mapping: EventsMapping) -> pl.Expr:
     return name.is_in(list(KINDS)) | ((name == "login") & user & visitor) | ((name == "logout") & visitor)
 
 
-def _signals(frame: pl.DataFrame) -> int:
-    return int(frame.select(SIGNAL.sum()).item())
-
-
 def _digest(mapping: EventsMapping) -> str:
     return blake2b(repr(mapping).encode(), digest_size=4).hexdigest()
 
 
 class _Course:
-    """One import on its way: what was counted, and the journal from which a later one goes on behind `after`."""
+    """One import on its way: what was counted, and the journal from which a later one goes on behind what is `past`."""
 
-    def __init__(self, shop: Ports, table: Table, journal: Journal, parts: tuple[Quarantine, Loader]) -> None:
-        self._shop, self._table, self.journal = shop, table, journal
-        self._quarantine, self._loader = parts
-        names = ("rows", "beside", "currencies", "clocks")
-        self.counts: dict[str, Counter[str]] = {name: Counter() for name in names}
-        self.after = self._seen = 0
+    def __init__(self, shop: Ports, table: Table, journal: Journal, parts: "tuple[_Whole, Quarantine, Loader]") -> None:
+        self._shop, self._table, self._journal = shop, table, journal
+        self._whole, self._quarantine, self._loader = parts
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in ("rows", "beside", "currencies")}
+        self.past = NOTHING_READ
+        self._seen = 0
         self._digests: Digests = np.empty(0, np.uint64)
         found = journal.read(shop.log.end("events"))
-        if found is not None:
-            mark, seen = found
-            self.after, self._seen = mark.row, mark.seen
-            self.counts = {name: Counter(mark.counts[name]) for name in names}
-            self._loader.seen.number(seen)
-            self._loader.fresh, self._loader.known, self._loader.new_items, self._loader.bots, misfits = (
-                self.counts["rows"].pop(name, 0) for name in _LOADED
-            )
-            self._quarantine.go_on(mark.misfits, misfits)
+        if found is None:
+            self._note(NOTHING_READ, 0, {})
+        else:
+            self._go_on(*found)
 
     def take(self, batch: Fitting) -> None:
         """Count what was read."""
         self.counts["rows"].update(rows=batch.rows, left_out=batch.left_out)
         self.counts["beside"].update(batch.beside)
 
-    def noted(self, row: int | None, waiting: int, report: Report | None) -> Callable[[Digests], None]:
-        """What is to be done when all up to `row` is durable, but for `waiting` rows; None: none could go on there."""
-        misfits, rows = self._quarantine.written(), self.counts["rows"]["rows"]
+    def load(self, frame: pl.DataFrame, batch: Fitting | None, report: Report | None) -> None:
+        """Append whole events, and note how far that is: all of `batch` but for what waits; None: the end."""
+        self.counts["rows"].update(signals=int(frame.select(SIGNAL.sum()).item()))
+        priced = _priced(frame, self._shop.currency, self.counts["currencies"])
+        waiting = self._whole.waiting()
+        past = Past(batch.last, batch.torn, waiting) if batch else None
+        misfits, read = self._quarantine.written(), self.counts["rows"]["rows"]
         counts = {name: dict(counter) for name, counter in self.counts.items()}
-        counts["rows"]["rows"] -= waiting
-        told = self._quarantine.count
+        sums = {"rows": read - len(waiting), "repeated": self._whole.repeated, "quarantined": self._quarantine.count}
+        counts["rows"] |= sums
+        told = self._whole.told()
 
         def note(digests: Digests) -> None:
-            self._digests = np.concatenate([self._digests, digests])
-            if row is not None:
-                loader, end = self._loader, self._shop.log.end("events")
-                loaded = zip(_LOADED, (loader.fresh, loader.known, loader.new_items, loader.bots, told), strict=True)
-                counts["rows"] |= dict(loaded)
-                self._seen += len(self._digests)
-                self.journal.note(Mark(MARKS, end, row, self._seen, misfits, counts), self._digests)
-                self._digests = digests[:0]
+            self._digests = np.concatenate([self._digests, *told, digests])
+            if past is not None:
+                counts["rows"] |= {name: getattr(self._loader, name) for name in _LOADED}
+                self._note(past, misfits, counts)
             if report:
-                report(rows, self._table.rows)
+                report(read, self._table.rows)
 
-        return note
+        self._loader.load(priced, note)
 
-    def summary(self, kept: Path | None, repeated: int) -> Summary:
+    def summary(self, kept: Path | None) -> Summary:
         """What became of all rows, those of an import that was broken off too."""
         counts, loader = self.counts, self._loader
         clocks = self._table.clocks if isinstance(self._table, EventFile) else {}
         return Summary(
             counts["rows"]["rows"], counts["rows"]["left_out"], self._quarantine.count, loader.fresh,
-            loader.known + loader.erased + repeated, loader.new_items, kept, beside=dict(counts["beside"]),
-            currencies=dict(counts["currencies"]), clocks=dict(clocks), bots=loader.bots,
+            loader.known + loader.erased + self._whole.repeated, loader.new_items, kept,
+            beside=dict(counts["beside"]), currencies=dict(counts["currencies"]), clocks=dict(clocks), bots=loader.bots,
             signals=counts["rows"]["signals"],
         )  # fmt: skip
+
+    def _note(self, past: Past, misfits: int, counts: dict[str, dict[str, int]]) -> None:
+        end, self._seen = self._shop.log.end("events"), self._seen + len(self._digests)
+        mark = Mark(
+            MARKS, end, past.row, past.torn, list(past.waiting), self._seen, misfits, self._loader.items, counts
+        )
+        self._journal.note(mark, self._digests)
+        self._digests = np.empty(0, np.uint64)
+
+    def _go_on(self, mark: Mark, seen: Digests) -> None:
+        self.past, self._seen = Past(mark.row, mark.torn, mark.waiting), mark.seen
+        self.counts = {name: Counter(mark.counts.get(name, {})) for name in self.counts}
+        rows = self.counts["rows"]
+        for name in _LOADED:
+            setattr(self._loader, name, rows.pop(name, 0))
+        self._whole.repeated = rows.pop("repeated", 0)
+        self._loader.seen.number(seen)
+        self._loader.go_on(mark.end, mark.items)
+        self._quarantine.go_on(mark.misfits, rows.pop("quarantined", 0))
 
 
 def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
@@ -213,52 +227,82 @@ def _priced(frame: pl.DataFrame, currency: str, others: Counter[str]) -> pl.Data
 class _Whole:
     """Cuts batches of rows between events, where rows may name one; what may go on in the next batch waits for it.
 
-    Rows that repeat one of their event word for word are dropped and counted as `repeated`: delivered twice.
+    Rows that repeat one of their event word for word are dropped and counted as `repeated`: delivered twice. Others of
+    an event that was taken in without them go to the quarantine, where a row of the file is no whole event.
     """
 
-    def __init__(self, mapping: EventsMapping, entire: bool) -> None:
+    def __init__(
+        self, mapping: EventsMapping, entire: bool, secret: bytes, parts: tuple[Quarantine, Occurrences]
+    ) -> None:
         """`entire`: no event goes on in the next batch."""
-        self._entire = entire
+        self._entire, self._secret = entire, secret
+        self._quarantine, self._seen = parts
         given = mapping.formulas().keys()
         self._by: list[str] = [str(name) for name in ("event", "event_id") if name in given][:1]
         if self._by == ["event_id"]:
             self._by += ["name", "time", *(name for name in _IDS if name in given)]
         self.repeated = 0
         self._waiting: pl.DataFrame | None = None
+        self._told: list[Digests] = []
 
     def events(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows of whole events, with their lines numbered."""
         if self._waiting is not None:
             frame = pl.concat([self._waiting, frame])
             self._waiting = None
-        if self._by and len(frame) and not self._entire:
-            last = frame[self._by[0]][-1]
-            going_on = (pl.col(self._by[0]) == last).fill_null(False)
+        named = frame[self._by[0]].drop_nulls().to_list() if self._by and not self._entire else []
+        if named:
+            going_on = (pl.col(self._by[0]) == named[-1]).fill_null(False)
             self._waiting, frame = frame.filter(going_on), frame.filter(~going_on)
         return self._numbered(frame)
 
-    def durable(self, frame: pl.DataFrame, last: int) -> int | None:
-        """The row up to which nothing waits once `frame` is loaded; None where rows before its last one wait."""
-        if self._waiting is None or not len(self._waiting):
-            return last
-        first = int(self._waiting[ROW].to_numpy().min())
-        return first - 1 if first > int(frame[ROW].to_numpy().max()) else None
+    def waiting(self) -> list[int]:
+        """The numbers of the rows that wait."""
+        return [] if self._waiting is None else self._waiting[ROW].to_list()
 
-    @property
-    def waiting(self) -> int:
-        """How many rows wait."""
-        return 0 if self._waiting is None else len(self._waiting)
+    def told(self) -> list[Digests]:
+        """What an import that goes on must know of the rows since this was asked last."""
+        told, self._told = self._told, []
+        return told
 
     def rest(self) -> pl.DataFrame | None:
         """What waits, at the end of the file."""
-        return self._numbered(self._waiting) if self._waiting is not None and len(self._waiting) else None
+        rest, self._waiting = self._waiting, None
+        return self._numbered(rest) if rest is not None and len(rest) else None
 
     def _numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
-        if self._by[:1] == ["event_id"]:
-            same = [name for name in frame.columns if name != ROW]
-            named = pl.col("event_id").is_not_null()
+        named = self._by[:1] == ["event_id"]
+        if named:
             told = len(frame)
-            frame = frame.filter(~named | pl.struct(same).is_first_distinct())
+            frame = frame.filter(pl.col("event_id").is_null() | pl.struct(pl.exclude(ROW)).is_first_distinct())
             self.repeated += told - len(frame)
         own = [pl.when(~SIGNAL).then(pl.col(name)) for name in self._by[:1]]
-        return grouped(frame.with_columns(own), self._by)
+        frame = frame.with_columns(own)
+        return grouped(self._together(frame) if named and not self._entire else frame, self._by)
+
+    def _together(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` without the rows of an event that was taken in already, from rows above or as another event."""
+        named = frame.filter(pl.col("event_id").is_not_null())
+        if not len(named):
+            return frame
+        ids, first = named["event_id"].unique(maintain_order=True), pl.col(_PLACE).min()
+        strange = first.over(self._by) != first.over("event_id")
+        taken = ids.filter(self._came_before(ids, b"id"))
+        texts = named.select(pl.concat_str(pl.exclude(ROW).cast(pl.String).fill_null("\0"), separator="\x1f"))
+        again = self._came_before(texts.to_series(), b"row")
+        named = named.with_row_index(_PLACE).select(ROW, "event_id", strange=strange, again=again)
+        late = named.filter(pl.col("strange") | pl.col("event_id").is_in(taken.implode()))
+        self.repeated += int(late["again"].sum())
+        for row, _, is_strange, again in late.iter_rows():
+            if not again:
+                self._quarantine.add(row, "event_id", WITHHELD, STRANGE if is_strange else FAR)
+        return frame.filter(~pl.col(ROW).is_in(late[ROW].implode()))
+
+    def _came_before(self, texts: pl.Series, what: bytes) -> pl.Series:
+        """Which of `texts`, all of them different, came in an earlier batch."""
+        digests = [
+            blake2b(text.encode(), digest_size=8, key=self._secret, person=what).digest() for text in texts.to_list()
+        ]
+        told = np.frombuffer(b"".join(digests), "<u8")
+        self._told.append(told)
+        return pl.Series(self._seen.number(told) > 1)

@@ -27,6 +27,7 @@ from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.domain.people import SIGNALS, Link
 from endcap.ingest import Ports
+from endcap.ingest.checkpoint import NOWHERE, Went
 from endcap.ingest.fold import RANGE, Batch, checkpoint, take_in
 from endcap.ingest.rows import assignment_entry
 from endcap.privacy import Identities, open_identities
@@ -59,7 +60,8 @@ class Loader(AbstractContextManager["Loader"]):
     """Takes block after block; all of them are in the log and folded when the context is left without an error.
 
     `fresh` and `known` count lines of events that the log lacked and held; `bots` those of the former left by a bot;
-    `erased` lines from before their person's erasure, which are not taken in.
+    `erased` lines from before their person's erasure, which are not taken in; `items` how many rows the directory had
+    when all that was counted was loaded.
     """
 
     def __init__(self, shop: Ports, now: int) -> None:
@@ -72,6 +74,15 @@ class Loader(AbstractContextManager["Loader"]):
         self._unfolded: list[Batch] = []
         self._unkept = 0
         self.fresh = self.known = self.bots = self.new_items = self.erased = 0
+        self.items = len(self._directory)
+        self._went = NOWHERE
+
+    def go_on(self, end: int, items: int) -> None:
+        """An import broke off after it had noted that the log ends at `end` and `items` have rows.
+
+        What came later of its next block, which is loaded next, is counted as it would have been then.
+        """
+        self._went = Went(end, self._shop.log.end("events"), items, self.items)
 
     def __enter__(self) -> Self:
         return self
@@ -94,19 +105,26 @@ class Loader(AbstractContextManager["Loader"]):
         """
         _tell(frame, self._people)
         frame = frame.filter(~SIGNAL)
+        erased = 0
         who = shoppers(frame, self._people, self._shop.secret)
         if self._people.anyone_erased:
             until = np.array([*map(self._people.erased_until, who.values), EVER])[who.codes]
             kept = frame["time"].dt.epoch("ms").to_numpy() > until
-            self.erased += len(frame) - int(kept.sum())
+            erased = len(frame) - int(kept.sum())
             frame, who = frame.filter(kept), who._replace(codes=who.codes[kept])
         if not len(frame) and not self._people.unlogged():
             self._wait()
-            appended(np.empty(0, np.uint64))
+            self._went = NOWHERE
+            self._counted(erased, self.items, partial(appended, np.empty(0, np.uint64)))
             return
         block = self._block(frame, who, appended)
+        block = block._replace(appended=partial(self._counted, erased, len(self._directory), block.appended))
         self._wait()
         self._under_way = self._thread.submit(self._append, block)
+
+    def _counted(self, erased: int, items: int, appended: Callable[[], None]) -> None:
+        self.erased, self.items = self.erased + erased, items
+        appended()
 
     def _wait(self) -> None:
         if self._under_way is not None:
@@ -144,10 +162,14 @@ class Loader(AbstractContextManager["Loader"]):
         offsets, fresh = np.array(told.offsets, np.int64), np.array(told.fresh, np.bool_)
         owner = first + np.cumsum(lines.number == 0) - 1
         new = replace(lines, offset=offsets[owner]).take(fresh[owner])
-        self.fresh += len(new)
-        self.known += len(lines) - len(new)
-        self.bots += int(new.bot.sum())
-        self.new_items += sum(isinstance(each, Assignment) for each in block.before)
+        ours = (fresh | self._went.appended(offsets))[owner]
+        self.fresh += int(ours.sum())
+        self.known += len(lines) - int(ours.sum())
+        self.bots += int(lines.bot[ours].sum())
+        self.new_items += sum(isinstance(each, Assignment) for each in block.before) + self._went.given(
+            lines.columns.row
+        )
+        self._went = NOWHERE
         placed = zip(told.offsets, told.fresh, block.before, strict=False)
         others: list[tuple[int, bodies.Noun]] = [(offset, noun) for offset, isnew, noun in placed if isnew]
         if fresh.any():

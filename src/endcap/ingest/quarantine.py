@@ -41,14 +41,17 @@ class Quarantine:
         self._file.write(json.dumps(misfit, ensure_ascii=False) + "\n")
 
     def written(self) -> int:
-        """The bytes written so far."""
+        """The bytes written so far, durable on return."""
         if self._file is None:
             return 0
         self._file.flush()
+        os.fsync(self._file.fileno())
         return self._unfinished.stat().st_size
 
     def go_on(self, size: int, count: int) -> None:
-        """Take up what an interrupted import left: `count` misfits in the first `size` bytes."""
+        """Take up what an interrupted import left, even right at its end: `count` misfits in the first `size` bytes."""
+        if size and not self._unfinished.exists() and self._path.exists():
+            self._path.replace(self._unfinished)
         if size and self._unfinished.exists():
             os.truncate(self._unfinished, size)
             self._file = self._unfinished.open("a", encoding="utf-8")
