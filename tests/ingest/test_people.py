@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from endcap import app
 from endcap.backends.log import bodies
+from endcap.cli import app as cli
 from endcap.domain.ids import NOBODY, keyed_hash
 from endcap.domain.people import Link, visitor_key
 from endcap.errors import BackendUnavailable
@@ -114,6 +117,39 @@ def test_an_erased_person_s_rows_in_another_old_file_are_not_taken_in(
     assert read([*other, "view_item,2023-10-01 09:07,C,,cookie"]) == Summary(4, fresh=1, known=3)
     assert shop.log.person("events", ann) == shop.log.person("events", visitor_key(shop.secret, "cookie")) == []
     assert seen(shop, keyed_hash(shop.secret, "user", "ben")) == ["C", "D", "E"]
+
+
+def test_a_device_that_an_old_file_alone_ties_to_an_erased_person_brings_nothing_of_them_back(
+    tmp_path: Path, written: Callable[[str, str], Path]
+) -> None:
+    folder = tmp_path / "shop"
+    app.initialise(folder, "EUR", "UTC")
+    shop, mapping = app.open_shop(folder, {}), written("events.toml", MAPPING)
+
+    def read(name: str, rows: list[str]) -> Summary:
+        file = written(name, HEADER + "\n".join(rows) + "\n")
+        return app.import_events(shop, file, mapping, lambda done, rows: None)
+
+    read("first.csv", ["purchase,2023-09-30 08:00,A,ann,"])
+    assert CliRunner().invoke(cli, ["erase", "--user", "ann", "--shop", str(folder)]).exit_code == 0
+    old = [
+        "view_item,2023-10-01 08:00,A,,tablet",
+        "view_item,2023-10-01 08:05,B,ann,tablet",
+        "view_item,2023-10-01 08:10,C,,tablet",
+        "logout,2023-10-01 08:20,,,tablet",
+        "view_item,2023-10-01 08:25,D,,tablet",
+        "view_item,2023-10-01 08:30,E,ben,tablet",
+        "view_item,2023-10-01 08:35,F,,phone",
+    ]
+    for fresh, known in ((3, 3), (0, 6)):
+        summary = read("old.csv", old)
+        assert (summary.fresh, summary.known, summary.signals, summary.quarantined) == (fresh, known, 1, 0)
+    with app.importing(shop) as ports:
+        ann, tablet = keyed_hash(ports.secret, "user", "ann"), visitor_key(ports.secret, "tablet")
+        assert ports.log.person("events", ann) == ports.log.person("events", tablet) == []
+        assert ann not in {link.user for link in links(ports)}
+        assert [seen(ports, keyed_hash(ports.secret, "user", "ben")), seen(ports, tablet)] == [["D", "E"], []]
+        assert seen(ports, visitor_key(ports.secret, "phone")) == ["F"]
 
 
 def signed(shop: Ports) -> dict[str, list[str]]:

@@ -140,6 +140,13 @@ class Binding:
             last = max(last, int(numbers[-1])) if len(numbers) else last
             yield Fitting(fitting, misfits, len(frame) + len(news), left_out, beside, last, torn)
 
+    def told(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """These fields of all rows, fitting or not, for a look ahead; what is torn is told when they are imported."""
+        chosen = {field.name: field.value for field in self.fields if field.name in names}
+        for _, frame in self.file.batches(tuple(self.stored)):
+            yield frame.select(**self.stored).select(**chosen)
+        self.file.torn.clear()
+
     def _put_away(self, kept: pl.DataFrame, checks: Sequence[Check], quarantine: Quarantine) -> None:
         misfits = kept.filter(pl.col(_WRONG).is_not_null())
         if misfits.is_empty():

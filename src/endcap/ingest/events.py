@@ -5,6 +5,7 @@ drops what it holds, so importing a file again, or going on after a crash, adds 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ from endcap.ingest.checks import (
     price_check,
 )
 from endcap.ingest.fold import project
-from endcap.ingest.loader import SIGNAL, Digests, Loader, grouped
+from endcap.ingest.loader import NUMBER, SIGNAL, Digests, Loader
 from endcap.ingest.mapping import EventFields, EventsMapping
 from endcap.ingest.quarantine import WITHHELD, Quarantine
 
@@ -50,7 +51,6 @@ FAR: Final = (
 )
 STRANGE: Final = "is that of a row further up, which has another name, time or person: one event has one of each"
 
-_PLACE: Final = "\0place"
 _LOADED: Final = ("fresh", "known", "new_items", "bots", "erased")
 _IDS: Final = ("user_id", "visitor_id", "session_id", "transaction_id")
 _STORED: Final[dict[Type, pl.DataType]] = {
@@ -76,6 +76,10 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
         whole = _Whole(mapping, isinstance(table, EventFile), shop.secret, (quarantine, loader.seen))
         journal = Journal(shop.quarantine, f"{name}-{_digest(mapping)}")
         course = _Course(shop, table, journal, (whole, quarantine, loader))
+        if loader.anyone_erased and {"user_id", "visitor_id"} <= mapping.formulas().keys():
+            loader.look_ahead(binding.told(("name", "time", "user_id", "visitor_id")))
+            if isinstance(table, EventFile):
+                table.clocks.clear()
         for batch in binding.batches(checks, quarantine, among, course.past):
             course.take(batch)
             frame = whole.events(_complete(batch.fields))
@@ -285,12 +289,12 @@ class _Whole:
         named = frame.filter(pl.col("event_id").is_not_null())
         if not len(named):
             return frame
-        ids, first = named["event_id"].unique(maintain_order=True), pl.col(_PLACE).min()
+        ids, first = named["event_id"].unique(maintain_order=True), pl.col(_EVENT).min()
         strange = first.over(self._by) != first.over("event_id")
         taken = ids.filter(self._came_before(ids, b"id"))
         texts = named.select(pl.concat_str(pl.exclude(ROW).cast(pl.String).fill_null("\0"), separator="\x1f"))
         again = self._came_before(texts.to_series(), b"row")
-        named = named.with_row_index(_PLACE).select(ROW, "event_id", strange=strange, again=again)
+        named = named.with_row_index(_EVENT).select(ROW, "event_id", strange=strange, again=again)
         late = named.filter(pl.col("strange") | pl.col("event_id").is_in(taken.implode()))
         self.repeated += int(late["again"].sum())
         for row, _, is_strange, again in late.iter_rows():
@@ -306,3 +310,19 @@ class _Whole:
         told = np.frombuffer(b"".join(digests), "<u8")
         self._told.append(told)
         return pl.Series(self._seen.number(told) > 1)
+
+
+def grouped(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """`frame` with NUMBER: rows with equal values in `by`, the first of them not NULL, become lines of one event.
+
+    They stand where the first of them stood.
+    """
+    if not by:
+        return frame.with_columns(pl.lit(0, pl.Int32).alias(NUMBER))
+    place = pl.col(_EVENT)
+    event = pl.when(pl.col(by[0]).is_null()).then(place).otherwise(place.min().over(by))
+    ordered = frame.with_row_index(_EVENT).with_columns(event).sort(_EVENT, maintain_order=True)
+    return ordered.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_EVENT).alias(NUMBER)).drop(_EVENT)
+
+
+_EVENT: Final = "\0event"

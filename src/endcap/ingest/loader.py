@@ -4,7 +4,7 @@ All work is done on columns. A thread appends one block and folds it into everyt
 block is read. The log drops what it holds, so that a file imported again adds nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -22,7 +22,7 @@ from endcap.backends.log import Entry, bodies
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment
 from endcap.domain.events import KINDS, Events
-from endcap.domain.ids import ItemKey, Person, keyed_hash, keyed_number
+from endcap.domain.ids import NOBODY, ItemKey, Person, keyed_hash, keyed_number
 from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.domain.people import SIGNALS, Link
@@ -76,6 +76,21 @@ class Loader(AbstractContextManager["Loader"]):
         self.fresh = self.known = self.bots = self.new_items = self.erased = 0
         self.items = len(self._directory)
         self._went = NOWHERE
+        self._whose: Identities | None = None
+
+    @property
+    def anyone_erased(self) -> bool:
+        """Whether there is anybody of whom nothing may be taken in."""
+        return self._people.anyone_erased
+
+    def look_ahead(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Learn from all rows of the file (name, time, user_id, visitor_id) which devices were those of erased people.
+
+        No link to them is stored, so that only the file that holds it can tell that anonymous rows are theirs.
+        """
+        self._whose = open_identities(self._shop.secret, self._shop.log)
+        for frame in frames:
+            _tell(frame.filter(pl.col("time").is_not_null()), self._whose, erased=True)
 
     def go_on(self, end: int, items: int) -> None:
         """An import broke off after it had noted that the log ends at `end` and `items` have rows.
@@ -108,8 +123,7 @@ class Loader(AbstractContextManager["Loader"]):
         erased = 0
         who = shoppers(frame, self._people, self._shop.secret)
         if self._people.anyone_erased:
-            until = np.array([*map(self._people.erased_until, who.values), EVER])[who.codes]
-            kept = frame["time"].dt.epoch("ms").to_numpy() > until
+            kept = frame["time"].dt.epoch("ms").to_numpy() > self._erased_until(frame, who)
             erased = len(frame) - int(kept.sum())
             frame, who = frame.filter(kept), who._replace(codes=who.codes[kept])
         if not len(frame) and not self._people.unlogged():
@@ -121,6 +135,13 @@ class Loader(AbstractContextManager["Loader"]):
         block = block._replace(appended=partial(self._counted, erased, len(self._directory), block.appended))
         self._wait()
         self._under_way = self._thread.submit(self._append, block)
+
+    def _erased_until(self, frame: pl.DataFrame, who: Coded) -> Ints:
+        """[lines] Up to when the person of each line is erased, who is known by `who` or as the owner of a device."""
+        owner = who if self._whose is None else shoppers(frame, self._whose, self._shop.secret, owners=True)
+        known, had = ([*map(self._people.erased_until, each.values), EVER] for each in (who, owner))
+        until: Ints = np.maximum(np.array(known)[who.codes], np.array(had)[owner.codes])
+        return until
 
     def _counted(self, erased: int, items: int, appended: Callable[[], None]) -> None:
         self.erased, self.items = self.erased + erased, items
@@ -216,10 +237,10 @@ class _Ids(NamedTuple):
         )
 
 
-def _tell(frame: pl.DataFrame, people: Identities) -> None:
+def _tell(frame: pl.DataFrame, people: Identities, erased: bool = False) -> None:
     """Tell `people` of logouts and of rows that show a user and a visitor together; repetitions are passed over.
 
-    In order of time, rows of one time in their own order.
+    Rows of erased people are passed over too, unless `erased`. In order of time, rows of one time in their own order.
     """
     left = pl.col("name") == "logout"
     met = ~left & pl.col("user_id").is_not_null()
@@ -234,14 +255,14 @@ def _tell(frame: pl.DataFrame, people: Identities) -> None:
     for user, visitor, at in told.filter(other).iter_rows():
         if user is None:
             people.leave(visitor, at)
-        elif not people.erased(people.shopper(user, ""), at):
+        elif erased or not people.erased(people.shopper(user, ""), at):
             people.meet(user, visitor, at)
 
 
-def shoppers(frame: pl.DataFrame, people: Identities, secret: bytes) -> Coded:
+def shoppers(frame: pl.DataFrame, people: Identities, secret: bytes, owners: bool = False) -> Coded:
     """Who each line of `frame` is about, as keys: its user, else its visitor, else its session, else its order.
 
-    A visitor alone is whoever had the device at the line's own time.
+    A visitor alone is whoever had the device at the line's own time; for `owners` also who logged in only later.
     """
     named = _named(frame, secret)
     visitor, user = coded(frame["visitor_id"]), frame["user_id"].is_null().to_numpy()
@@ -252,7 +273,8 @@ def shoppers(frame: pl.DataFrame, people: Identities, secret: bytes) -> Coded:
     codes = named.codes.copy()
     times = frame["time"].dt.epoch("ms").to_numpy()
     for line in np.flatnonzero(moved).tolist():
-        key = people.shopper("", visitor.values[visitor.codes[line]], int(times[line]))
+        device, at = visitor.values[visitor.codes[line]], int(times[line])
+        key = (people.owner(device, at) if owners else NOBODY) or people.shopper("", device, at)
         codes[line] = places.setdefault(key, len(places))
     return Coded(codes, list(places))
 
@@ -366,19 +388,3 @@ def _together(columns: dict[str, NDArray[Any]]) -> tuple[bytes, int]:
     for name, column in columns.items():
         entries[name] = column
     return entries.tobytes(), entries.itemsize
-
-
-def grouped(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """`frame` with NUMBER: rows with equal values in `by`, the first of them not NULL, become lines of one event.
-
-    They stand where the first of them stood.
-    """
-    if not by:
-        return frame.with_columns(pl.lit(0, pl.Int32).alias(NUMBER))
-    place = pl.col(_EVENT)
-    event = pl.when(pl.col(by[0]).is_null()).then(place).otherwise(place.min().over(by))
-    ordered = frame.with_row_index(_EVENT).with_columns(event).sort(_EVENT, maintain_order=True)
-    return ordered.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_EVENT).alias(NUMBER)).drop(_EVENT)
-
-
-_EVENT: Final = "\0event"

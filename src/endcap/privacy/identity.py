@@ -71,6 +71,10 @@ class Identities:
             return stay.user
         return visitor_key(self._secret, visitor_id, stay.generation)
 
+    def owner(self, visitor_id: str, at: int) -> bytes:
+        """The key of the login that had the device at `at`, known from then on or only later; NOBODY where none is."""
+        return _at(self._stays(visitor_id), at).user
+
     def meet(self, user_id: str, visitor_id: str, at: int) -> bool:
         """A row of `at` shows both ids: a free generation becomes the user's, a strange user begins the next one.
 
