@@ -69,3 +69,21 @@ def test_five_formats_are_taken_through_by_one_command_each_without_a_mapping(fi
     printed, again = audited(files, "dump.json", "few-ga4.jsonl")
     assert "dump.json: The file is read as schema.org JSON-LD." in printed
     assert again == page
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        "id\ttitle\tprice\tcolour\tour rank\na\tMug\t1\tred\t5\n",
+        '<rss xmlns:g="x"><item><id>a</id><title>Mug</title><colour/><g:our_rank>5</g:our_rank></item></rss>',
+        '{"id": "a", "title": "Mug", "price": 1, "colour": "red", "our rank": 5, "attributes": {"size": "M"}}\n',
+    ],
+    ids=["table", "XML", "JSON"],
+)
+def test_names_that_no_feed_has_are_told_by_the_import(tmp_path: Path, feed: str) -> None:
+    assert CliRunner().invoke(app, ["init", "--shop", str(tmp_path / "shop")]).exit_code == 0
+    (tmp_path / "feed").write_text(feed, encoding="utf-8")
+    ran = CliRunner().invoke(app, ["import", "catalog", str(tmp_path / "feed"), "--shop", str(tmp_path / "shop")])
+    names = "'colour', 'our rank'" if "our rank" in feed else "'colour', 'g:our_rank'"
+    told = f"Left out, for no feed has such names: {names}; a mapping file can say what they mean.\n"
+    assert told in ran.stdout

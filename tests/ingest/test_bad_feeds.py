@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from endcap.errors import InvalidFeed
-from endcap.formats import sources
+from endcap.formats import files, sources
 from endcap.formats.recognise import opened
 from endcap.ingest import Ports
 from endcap.ingest.builtin import catalog_mapping
@@ -91,6 +91,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
                                      "(char 7); export it again as JSON"),
     "damaged Parquet": (b"PAR1 but no Parquet", "FILE cannot be read: Parquet magic bytes not found in footer. Either the "
                         "file is corrupted or this is not a parquet file.; export it again as Parquet"),
+    "quote closed by another's": (b'id,title,price\na,Mug,1\nb,"Cup,5\nc,Pot,6\nd,"Pan",7\ne,Lid,8\n',
+                                  "FILE: a quotation mark in line 3 is closed by another value's in line 5, and what stands "
+                                  "between would be lost; close it, or double it where it stands for itself"),
+    "quote closed by one for inches": (b'id\ttitle\tprice\na\tMug\t1\nb\t"Cup\t5\nc\t27" Screen\t6\nd\tPan\t7\n',
+                                       "FILE: a quotation mark in line 3 is closed by another value's in line 4, and what "
+                                       "stands between would be lost; close it, or double it where it stands for itself"),
     "header only": (b"id\ttitle\n", "FILE holds no row; expected a feed with at least one"),
     "no item in XML": (b'<rss xmlns:g="http://base.google.com/ns/1.0"><channel></channel></rss>',
                        "FILE holds no row; expected a feed with at least one"),
@@ -289,3 +295,20 @@ def test_millionths_that_are_no_number_are_put_away(tmp_path: Path, shop: Ports,
     assert (summary.fresh, summary.quarantined) == (1, 1)
     assert summary.quarantine is not None
     assert json.loads(summary.quarantine.read_text(encoding="utf-8"))["value"] == f"{micros} GBP"
+
+
+def test_quotation_marks_that_stand_for_themselves_or_around_lines_are_read(
+    tmp_path: Path, shop: Ports, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_READ", 7)
+    rows = [
+        ('27" screen', ""),
+        ('"Best" mug', "Best mug"),
+        ('"two\r\nlines, ""one"" of them"', 'two lines, "one" of them'),
+    ]
+    rows += [('""', ""), ('"""x"" y"', '"x" y'), ('Cup "big"', "")]
+    file = tmp_path / "feed.csv"
+    file.write_bytes(("id,title\n" + "".join(f"{n},{text}\n" for n, (text, _) in enumerate(rows))).encode())
+    assert take(shop, file, now).fresh == len(rows)
+    titles = [" ".join(change.text.get("title", "").split()) for _, change in shop.catalog.changes()]
+    assert titles == [read or text.strip('"') if text != 'Cup "big"' else text for text, read in rows]

@@ -78,8 +78,10 @@ def import_catalog(
 ) -> ingest.Summary:
     """Read items from `file`, through `mapping` or, without one, as what it is recognised as. Raises: InvalidFeed."""
     from endcap.formats.files import open_any
+    from endcap.formats.merchant import MerchantTable
     from endcap.formats.rates import NO_RATES, read_rates
     from endcap.formats.recognise import opened
+    from endcap.formats.records import RecordFile
     from endcap.formats.sources import Source
     from endcap.ingest.builtin import catalog_mapping
     from endcap.ingest.catalog import Terms
@@ -95,7 +97,9 @@ def import_catalog(
         meaning = read_mapping(mapping, CatalogMapping)
         name, table = "", open_any(Source(file, options.encoding), meaning.separator)
     with importing(shop) as ports:
-        return read(ports, table, meaning, now_ms(), report, terms)._replace(format=name, through=ports.through)
+        summary = read(ports, table, meaning, now_ms(), report, terms)
+    ignored = table.ignored if mapping is None and isinstance(table, MerchantTable | RecordFile) else ()
+    return summary._replace(format=name, through=ports.through, ignored=ignored)
 
 
 def import_events(

@@ -21,6 +21,7 @@ from endcap.serving.calls import DecisionAnswer, FeatureAnswer
 WIDTH: Final = 100
 _TELLING: Final = 6
 _NAMES: Final = 8
+_LONGEST_NAME: Final = 40
 _FIRST_DROPS: Final = 5
 
 
@@ -58,6 +59,10 @@ def import_summary(noun: str, summary: Summary) -> str:
     lines = [f"{summary.rows:,} rows read: {known}, {apart}; {summary.new_items:,} new items."]
     if summary.format:
         lines.insert(0, f"The file is read as {summary.format}.")
+    if summary.ignored:
+        names = ", ".join(repr(name[:_LONGEST_NAME]) for name in summary.ignored[:_NAMES])
+        more = f" and {len(summary.ignored) - _NAMES:,} more" if len(summary.ignored) > _NAMES else ""
+        lines.append(f"Left out, for no feed has such names: {names}{more}; a mapping file can say what they mean.")
     if summary.through:
         lines.append(f"All of it went through the server at {summary.through}, whose lists know it already.")
     if summary.repeated:

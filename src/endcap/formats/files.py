@@ -4,6 +4,7 @@ A CSV's columns are all text; what they mean is for the mapping to say. Rows cou
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,60 @@ from endcap.domain.arrays import Ints
 from endcap.errors import InvalidFeed
 from endcap.formats import Batch, Table
 from endcap.formats.json_table import json_table
-from endcap.formats.sources import Source
+from endcap.formats.sources import Recoded, Source
 
 BATCH: Final = 1 << 16
 """Rows of a batch of Parquet; a batch of CSV is a block of bytes."""
 
 _OPEN: Final = "a quotation mark is not closed, and the row runs on"
+_READ: Final = 1 << 18
 _BLOCK: Final = 1 << 23
 """Bytes of a block of CSV, and of the largest row."""
+
+
+class _Quotes(io.RawIOBase):
+    """A table's text on its way to the reader, which takes all up to the next quotation mark for one value.
+
+    Where that mark does not end a value either, some row's was left open, and the rows between would be lost in it.
+    Raises InvalidFeed there. What stays open to the end of the file is for the reader's caller.
+    """
+
+    def __init__(self, text: Recoded, path: Path, separator: str) -> None:
+        part = re.escape(separator.encode())
+        end, more = rb"(?:" + part + rb"|\r\n?|\n)", rb"[^\r\n" + part + rb"]*+"
+        quoted, one_line = rb'"(?:[^"]++|"")*+"', rb'"(?:[^"\r\n]++|"")*+"'
+        plain = rb'(?:[^"\r\n' + part + rb"]" + more + rb")?+"
+        value = rb"(?:" + quoted + rb"(?=" + end + rb")|" + one_line + more + rb"|" + plain + rb")"
+        self._whole = re.compile(rb"(?:" + value + end + rb")*+")
+        self._torn = re.compile(quoted + rb'(?=[^"])')
+        self._text, self._path = text, path
+        self._line, self._rest = 1, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        size = self._text.readinto(buffer)
+        self._see(self._rest + bytes(buffer[:size]))
+        return size
+
+    def close(self) -> None:
+        self._text.close()
+        super().close()
+
+    def _see(self, piece: bytes) -> None:
+        whole = self._whole.match(piece) if b'"' in piece else None
+        done = whole.end() if whole else piece.rfind(b"\n") + 1
+        torn = self._torn.match(piece, done)
+        self._line += piece.count(b"\n", 0, done)
+        self._rest = piece[done:]
+        lines = torn.group().count(b"\n") if torn else 0
+        if lines:
+            raise InvalidFeed(
+                f"{self._path}: a quotation mark in line {self._line:,} is closed by another value's in line "
+                f"{self._line + lines:,}, and what stands between would be lost; close it, or double it where it "
+                "stands for itself"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +136,11 @@ class TableFile:
         wanted = [*columns, *(name for name in names[-1:] if name not in columns)]
         held: pa.RecordBatch | None = None
         text = self.source.text()
-        with io.BufferedReader(text) as file, _csv_reader(file, self.separator, names, wanted, tear) as reader:
+        watched = _Quotes(text, self.path, self.separator)
+        with (
+            io.BufferedReader(watched, _READ) as file,
+            _csv_reader(file, self.separator, names, wanted, tear) as reader,
+        ):
             for batch in reader:
                 if batch.num_rows:
                     if held is not None:

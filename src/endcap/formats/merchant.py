@@ -61,6 +61,7 @@ _ALIASES: Final = {
     "sizes": "size",
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
+_NESTED: Final = ("attributes", "productAttributes", "product_attributes")
 _MICROS: Final = re.compile(r"-?[0-9]{1,18}")
 _PREFIX: Final = re.compile(r"^(?:g[:_]|\w+:)\s*", re.IGNORECASE)
 _KNOWN: Final = frozenset(ATTRIBUTES)
@@ -160,11 +161,11 @@ def _only(path: Path, known: str, names: list[str]) -> str:
 
 
 def _record(value: Any) -> Record:
-    """One object with Merchant names as texts by canonical name."""
+    """One object with Merchant names as texts by canonical name; its other names say nothing."""
     if not isinstance(value, dict):
         return value if isinstance(value, Torn) else Torn("is no object of names and values")
     record: dict[str, str | None] = {}
-    nested = [value.get(name) for name in ("attributes", "productAttributes", "product_attributes")]
+    nested = [value.get(name) for name in _NESTED]
     for given in (value, *(each for each in nested if isinstance(each, dict))):
         for name, content in given.items():
             known = attribute(name)
@@ -173,6 +174,8 @@ def _record(value: Any) -> Record:
                 record[known] = text
             elif known is not None and (content is None or content == ""):
                 record.setdefault(known, None)
+            elif known is None and name not in _NESTED:
+                record.setdefault(name, None)
     return record
 
 

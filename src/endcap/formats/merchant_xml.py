@@ -89,6 +89,7 @@ class _Items(ContentHandler):
         own = name.partition(":")[2]
         known = attribute(own or _ATOM.get(name, name))
         if known is None:
+            self._record.setdefault(name, None)
             return
         if not text:
             self._record.setdefault(known, None)

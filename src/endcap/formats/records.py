@@ -49,6 +49,11 @@ class RecordFile:
         """Where the file is."""
         return self.source.path
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The names met that mean nothing here."""
+        return tuple(sorted(self.met - self.schema.keys()))
+
     def digest(self) -> str:
         """16 hexadecimal digits that name the content."""
         return self.source.digest()

@@ -60,7 +60,8 @@ class Summary(NamedTuple):
     `left_out` by the mapping's `keep`; `known` were imported before; `quarantine` is the file of misfits, if any.
     `repeated` rows gave way to a later one of the same item. Beside the rows: `delisted` items were not in the file;
     `unconverted` prices are in a currency that no rate was given for; `format` is what the file was recognised as;
-    `through` is the address of the server that took them in, empty where none runs.
+    `through` is the address of the server that took them in, empty where none runs; `ignored` are the names in a
+    recognised feed that mean nothing.
     """
 
     rows: int = 0
@@ -80,3 +81,4 @@ class Summary(NamedTuple):
     clocks: Mapping[str, int] = {}
     bots: int = 0
     signals: int = 0
+    ignored: tuple[str, ...] = ()
