@@ -2,7 +2,8 @@ from pathlib import Path
 
 from matplotlib.image import imread
 
-from endcap.evaluation import Evaluation, draw_chart
+from endcap.evaluation import Evaluation
+from endcap.evaluation.chart import draw_chart
 
 
 def test_the_chart_is_a_png_of_readable_size_and_not_empty(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -57,8 +57,6 @@ def audit(files: Files, terms: Terms, out: Path, told: Told) -> "RenderableType"
 
     Raises: InvalidFeed where a file cannot be read, InvalidRequest where `out` cannot be written.
     """
-    from endcap import evaluation
-
     _check_writable(out)
     with _folder(terms.keep) as folder:
         currency = terms.currency or _currency(files)
@@ -68,6 +66,8 @@ def audit(files: Files, terms: Terms, out: Path, told: Told) -> "RenderableType"
         told.importing(files.feed, lambda report: import_catalog(shop, files.feed, files.catalog_map, report))
         told.importing(files.events, lambda report: import_events(shop, files.events, files.events_map, report))
         found = audited(shop, (files.feed.name, files.events.name), told.stage)
+    from endcap import evaluation  # `audited` has loaded it; files that cannot be read are told before that
+
     out.write_text(evaluation.audit_page(found), encoding="utf-8")
     return evaluation.audit_summary(found)
 

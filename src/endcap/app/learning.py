@@ -111,22 +111,24 @@ class Outputs(NamedTuple):
 
 def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report) -> "RenderableType":
     """The layer ladder of protocol and split date `cut`, fit to be printed. Raises: InvalidRequest, GateRefused."""
-    from endcap import evaluation
-
     protocol, date = cut
     if protocol not in PROTOCOLS:
         raise InvalidRequest(f"--protocol {protocol} is unknown; expected {' or '.join(PROTOCOLS)}")
     try:
-        split = evaluation.Split(date, parse_day(date, shop.settings.shop.timezone))
+        begin = parse_day(date, shop.settings.shop.timezone)
     except ValueError:
         raise InvalidRequest(f"--split {date} is no date; expected one such as 2011-10-01") from None
+    from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
+
     report("reading history")
-    history = corpus(shop)
+    history, split = corpus(shop), evaluation.Split(date, begin)
     found = evaluation.evaluate(history, cast("Protocol", protocol), split, shop.policy(), report)
     if outputs.json:
         outputs.json.write_bytes(evaluation.to_json(found))
     if outputs.predictions:
         evaluation.write_predictions(found.predictions, history.keys, outputs.predictions)
     if outputs.chart:
-        evaluation.draw_chart(found, outputs.chart)
+        from endcap.evaluation.chart import draw_chart
+
+        draw_chart(found, outputs.chart)
     return evaluation.summary(found)

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endcap import ingest
 from endcap.cli.options import SHOP, ShopOption
+
+if TYPE_CHECKING:
+    from endcap import ingest
 
 reports = typer.Typer(rich_markup_mode=None)
 
@@ -56,7 +58,7 @@ def audit(
     typer.echo(f"written: {out}")
 
 
-def _imported(file: Path, import_: Callable[[ingest.Report], ingest.Summary]) -> ingest.Summary:
+def _imported(file: Path, import_: "Callable[[ingest.Report], ingest.Summary]") -> "ingest.Summary":
     from endcap.cli.terminal import import_summary, progress
 
     with progress(f"importing {file.name}") as report:

@@ -1,13 +1,13 @@
 """What each layer of the recommender adds, measured on a shop's own history with the code that serves.
 
 Knows lists, figures, intervals and how to print them. Does not know how layers are trained or cases cut from history:
-both come from `endcap.training`, and every list from `endcap.pipeline.rank`.
+both come from `endcap.training`, and every list from `endcap.pipeline.rank`. `chart` stands apart: it alone loads a
+drawing library.
 """
 
 from endcap.evaluation.audit import Audit, Compared, titles_of, verdict
 from endcap.evaluation.audit_page import audit_page
 from endcap.evaluation.audit_terminal import audit_summary
-from endcap.evaluation.chart import draw_chart
 from endcap.evaluation.comparison import Comparison, compare
 from endcap.evaluation.contest import Contender, Contest, measure
 from endcap.evaluation.ladder import evaluate
@@ -30,7 +30,6 @@ __all__ = [
     "audit_page",
     "audit_summary",
     "compare",
-    "draw_chart",
     "evaluate",
     "gain_table",
     "ladder_table",
