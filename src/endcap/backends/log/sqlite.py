@@ -289,7 +289,7 @@ def _append(connection: apsw.Connection, stream: Stream, entries: Sequence[Entry
     return told
 
 
-def _numbered(entries: Sequence[Entry], offset_of: dict[bytes, int], before: int) -> tuple[Appended, list[Entry]]:
+def _numbered(entries: Sequence[Entry], offset_of: dict[bytes, int], before: int) -> tuple[Appended, Sequence[Entry]]:
     """The offsets of `entries`, those of `offset_of` or an earlier one of the same key, and which entries are new."""
     end, offsets, fresh, new = before, [], [], []
     for entry in entries:
