@@ -51,9 +51,10 @@ def pessimistic_hits(rows: Rows, scores: Floats, targets: Rows) -> Bools:
     """
     if np.isnan(scores).any() or (scores[:-1] < scores[1:]).any():
         raise ValueError("the list's scores are NaN or rise; expected numbers, best first; sort the list by its scores")
-    if len(np.unique(rows)) != len(rows):
+    ordered = np.sort(rows)
+    if (ordered[:-1] == ordered[1:]).any():
         raise ValueError("the list holds a row twice; expected each row once; propose an item through one row only")
-    hits = np.isin(rows, targets)
+    hits = np.isin(rows, targets, kind="sort")  # compares few targets one by one; a table of the rows costs more
     worst = np.lexsort((hits, -scores))
     return hits[worst]
 

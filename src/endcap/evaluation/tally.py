@@ -59,7 +59,7 @@ class Tally:
     def mixed(self, case: Case, listing: Listing) -> None:
         """Take in the list in which everything may stand."""
         self._mixed.extend(figures(listing.rows, listing.scores, case.targets))
-        had = np.isin(case.targets, case.bought)
+        had = np.isin(case.targets, case.bought, kind="sort")
         for part, found in ((case.targets[had], self._repeat), (case.targets[~had], self._new)):
             if len(part):
                 hits = pessimistic_hits(listing.rows, listing.scores, part)
@@ -101,7 +101,7 @@ class Candidates:
     def add(self, targets: Rows, proposed: Mapping[str, Rows], pool: Rows) -> None:
         """Take in one case: the rows of each source, and all that was ranked."""
         for name, rows in (*proposed.items(), ("pool", pool)):
-            share = int(np.isin(targets, rows).sum()) / len(targets)
+            share = int((targets[:, None] == rows).any(axis=1).sum()) / len(targets)
             self._sums[name] = self._sums.get(name, 0.0) + share
 
     def recalls(self, cases: int) -> Mapping[str, float]:
