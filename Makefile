@@ -25,7 +25,7 @@ demo: $(STAMP) ## make, train and serve a small shop; DEMO=--once ends instead o
 	@$(BIN)/endcap demo $(DEMO)
 
 test: $(STAMP) ## run the tests and the examples in docstrings; TEST=tests/test_docs.py runs some
-	@$(BIN)/python -m pytest -n $(WORKERS) $(TEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TEST)
 
 torture: $(STAMP) ## kill the server 200 times under load, send it 10,000 hostile requests; SEED=7 repeats a seed
 	@$(TORTURE) --cycles 200 --requests 10000

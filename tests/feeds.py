@@ -2,7 +2,6 @@
 
 import csv
 import json
-from datetime import date
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -12,17 +11,13 @@ from endcap.formats.recognise import opened
 from endcap.ingest import Ports, Summary
 from endcap.ingest.builtin import catalog_mapping
 from endcap.ingest.catalog import UPDATE, Terms, import_catalog
-from endcap.simulation import write_shop
 
-END = date(2026, 11, 1)
 _NAMES = {"stock": "sell_on_google_quantity"}
 
 
-def demo_feed(folder: Path, items: int | None = None) -> pl.DataFrame:
-    """The demo shop's items with Merchant names, all of them text; `added` is left out, which no feed has."""
-    written = write_shop(folder / "demo", 1, END)
-    feed = merchant_names(pl.read_csv(written.catalog, infer_schema=False))
-    return feed if items is None else feed.head(items)
+def demo_feed(demo: Path, items: int) -> pl.DataFrame:
+    """The demo shop's first items with Merchant names, all of them text; `added` is left out, which no feed has."""
+    return merchant_names(pl.read_csv(demo / "catalog.csv", infer_schema=False)).head(items)
 
 
 def merchant_names(catalog: pl.DataFrame) -> pl.DataFrame:

@@ -27,7 +27,6 @@ from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import CATALOG
 from endcap.serving.calls import RECORDS, RecordsCall
 from servers import Server, serving
-from shelves import build
 
 CATALOG_MAP = """\
 kind = "catalog"
@@ -76,18 +75,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny shop without a snapshot."""
-    folder = tmp_path_factory.mktemp("built") / "shop"
-    build(folder)
-    return folder
-
-
 @pytest.fixture
-def shop(built: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(built, tmp_path / "shop"))
+def shop(plain: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny shop without a snapshot."""
+    return Path(shutil.copytree(plain, tmp_path / "shop"))
 
 
 @pytest.fixture
@@ -165,8 +156,8 @@ def test_a_catalog_and_events_are_known_to_the_next_call_and_nothing_is_doubled(
         assert floor.shelf.offset == floor.ground.log.end("events")
 
 
-def test_through_a_server_or_without_one_the_same_is_stored(built: Path, files: Path, tmp_path: Path) -> None:
-    alone, beside = (Path(shutil.copytree(built, tmp_path / name)) for name in ("alone", "beside"))
+def test_through_a_server_or_without_one_the_same_is_stored(plain: Path, files: Path, tmp_path: Path) -> None:
+    alone, beside = (Path(shutil.copytree(plain, tmp_path / name)) for name in ("alone", "beside"))
     with serving(beside, wait=False):
         _until(lambda: _served(beside))
         for shop in (alone, beside):
@@ -175,7 +166,7 @@ def test_through_a_server_or_without_one_the_same_is_stored(built: Path, files: 
     assert set(_keys(alone)) == set(_keys(beside))
 
 
-def test_logins_and_logouts_of_a_file_are_known_to_the_server(built: Path, tmp_path: Path) -> None:
+def test_logins_and_logouts_of_a_file_are_known_to_the_server(plain: Path, tmp_path: Path) -> None:
     at = "2026-08-01T10:{:02}:00Z"
     rows: list[dict[str, Any]] = [
         {"name": "login", "time": at.format(1), "visitor_id": "v3", "user_id": "ann"},
@@ -185,7 +176,7 @@ def test_logins_and_logouts_of_a_file_are_known_to_the_server(built: Path, tmp_p
     ]
     file = tmp_path / "own.jsonl"
     file.write_bytes(b"\n".join(map(msgspec.json.encode, rows)))
-    alone, beside = (Path(shutil.copytree(built, tmp_path / name)) for name in ("alone", "beside"))
+    alone, beside = (Path(shutil.copytree(plain, tmp_path / name)) for name in ("alone", "beside"))
     with serving(beside, wait=False) as server:
         _until(lambda: _served(beside))
         for shop in (alone, beside, beside):
@@ -239,7 +230,7 @@ def test_live_events_may_name_new_items_meanwhile(server: Server, shop: Path, fi
 
 
 def test_an_import_that_is_killed_midway_and_given_again_stores_all_of_it_once(
-    server: Server, shop: Path, files: Path, built: Path, tmp_path: Path
+    server: Server, shop: Path, files: Path, plain: Path, tmp_path: Path
 ) -> None:
     with closing(_log(shop)) as log, _command(shop, files / "many.csv") as child:
         start = log.end("events")
@@ -250,7 +241,7 @@ def test_an_import_that_is_killed_midway_and_given_again_stores_all_of_it_once(
     assert killed_at < MANY
     again = _import(shop, "events", files / "many.csv")
     assert (again.fresh, again.known, again.new_items) == (MANY, 0, 700)
-    alone = Path(shutil.copytree(built, tmp_path / "alone"))
+    alone = Path(shutil.copytree(plain, tmp_path / "alone"))
     _import(alone, "events", files / "many.csv")
     assert _stored(shop) == _stored(alone)
 

@@ -14,24 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from endcap import app, client
+from endcap import client
 from endcap.client import Client, EventCall, EventsSchema, ItemCall, RecommendationCall
 from endcap.client.routes import Client as Routes
 from endcap.serving.openapi import ROUTES
-from servers import Server, serving
-from shelves import build
+from servers import Server
 
 ROOT = Path(__file__).parents[2]
 NOW_MS = time.time_ns() // 1_000_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("client") / "shop"
-    build(folder)
-    app.train(app.open_shop(folder, {}), lambda stage: None)
-    with serving(folder) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from endcap.ingest.builtin import events_mapping
 from endcap.ingest.events import import_events
 from endcap.ingest.fold import open_shelf
 from endcap.ingest.mapping import EventsMapping, read_mapping
-from endcap.simulation import Written, write_shop
 
 NOW = 1_800_000_000_000
 SECRET = bytes(32)
@@ -53,18 +51,17 @@ def shop(tmp_path: Path) -> Iterator[Ports]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The first days of the demo shop."""
-    written = write_shop(tmp_path_factory.mktemp("demo"), 1, date(2026, 11, 1))
-    frame = pl.read_parquet(written.events)
-    frame.head(2_000).write_parquet(written.events)
-    return written
+def first(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The events of the demo shop's first days."""
+    path = tmp_path_factory.mktemp("first") / "events.parquet"
+    pl.read_parquet(demo / "events.parquet").head(2_000).write_parquet(path)
+    return path
 
 
 @pytest.fixture(scope="module")
-def mapped(demo: Written, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+def mapped(demo: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
     with shop_in(tmp_path_factory.mktemp("mapped") / "shop") as shop:
-        import_events(shop, open_table(demo.events), read_mapping(demo.events_mapping, EventsMapping), NOW)
+        import_events(shop, open_table(first), read_mapping(demo / "events.toml", EventsMapping), NOW)
         return interactions(shop)
 
 
@@ -105,14 +102,14 @@ def told(shop: Ports) -> list[Event]:
 def test_each_export_of_the_demo_shop_gives_the_same_interactions(
     shop: Ports,
     tmp_path: Path,
-    demo: Written,
+    first: Path,
     mapped: list[tuple[Any, ...]],
     write: Callable[[Path, Path], None],
     name: str,
     format_: str,
 ) -> None:
     path = tmp_path / name
-    write(demo.events, path)
+    write(first, path)
     summary = imported(shop, path)
     assert (summary.format, summary.quarantined, summary.fresh) == (format_, 0, len(mapped))
     assert interactions(shop) == mapped

@@ -37,8 +37,8 @@ def misfits(summary: Summary) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def feed(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    return demo_feed(tmp_path_factory.mktemp("demo"), items=400)
+def feed(demo: Path) -> pl.DataFrame:
+    return demo_feed(demo, items=400)
 
 
 WRITERS = {

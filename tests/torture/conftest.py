@@ -1,14 +1,10 @@
-"""How much torture, from which seed, as `make torture-quick` and `make torture` say it; and the shops it is done to."""
+"""How much torture, from which seed, as `make torture-quick` and `make torture` say it."""
 
 import secrets
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from endcap import app
-from shelves import build
 from torture.run import Run
 
 
@@ -32,19 +28,3 @@ def run_of(request: pytest.FixtureRequest) -> Run:
             terminal.write_line(line)
 
     return Run(config.getoption("--cycles"), config.getoption("--requests"), config.getoption("--seed"), say)
-
-
-@pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop without a snapshot: it takes events and gives no lists."""
-    folder = tmp_path_factory.mktemp("plain") / "shop"
-    build(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def trained(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same shop with a snapshot."""
-    folder = Path(shutil.copytree(plain, tmp_path_factory.mktemp("trained") / "shop"))
-    app.train(app.open_shop(folder, {}), lambda stage: None)
-    return folder
