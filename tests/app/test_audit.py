@@ -24,12 +24,12 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo shop with a quarter of its shoppers, and its mappings."""
+    """A demo shop of 2,000 items and 100 shoppers, some 370 cases to measure on, and its mappings."""
     folder = tmp_path_factory.mktemp("files")
     period = Period(datetime.combine(date(2026, 11, 1), datetime.min.time(), UTC))
-    feed = catalog(1, 3_000, period)
+    feed = catalog(1, 2_000, period)
     feed.write_csv(folder / "catalog.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    events(1, feed, 800, period).write_parquet(folder / "events.parquet")
+    events(1, feed, 100, period).write_parquet(folder / "events.parquet")
     for name in ("catalog.toml", "events.toml"):
         (folder / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
     return folder
