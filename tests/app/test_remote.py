@@ -23,7 +23,7 @@ from endcap.backends.log import Log
 from endcap.backends.log.bodies import pack, unpack
 from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
-from endcap.errors import BackendUnavailable
+from endcap.errors import BackendUnavailable, InvalidFeed
 from endcap.ingest.fold import CATALOG
 from endcap.serving.calls import RECORDS, RecordsCall
 from servers import Server, serving
@@ -244,6 +244,30 @@ def test_an_import_that_is_killed_midway_and_given_again_stores_all_of_it_once(
     alone = Path(shutil.copytree(plain, tmp_path / "alone"))
     _import(alone, "events", files / "many.csv")
     assert _stored(shop) == _stored(alone)
+
+
+def test_a_full_feed_through_a_server_takes_what_it_lacks_off_sale_and_is_held_like_any(
+    server: Server, shop: Path, tmp_path: Path
+) -> None:
+    def full(items: int, force: bool = False) -> ingest.Summary:
+        rows = [f"SKU-{n},Thing {n},{5 + 0.25 * n:.2f}\n" for n in range(items)]
+        (tmp_path / "feed.csv").write_text("id,title,price\n" + "".join(rows))
+        file, options = tmp_path / "feed.csv", app.Options(mode="full", force=force)
+        return app.import_catalog(app.open_shop(shop, {}), file, None, lambda done, rows: None, options)
+
+    def listed() -> set[str]:
+        with app.importing(app.open_shop(shop, {})) as ports:
+            return {key.id for key, on in zip(ports.catalog.keys(), ports.shelf.listed, strict=False) if on}
+
+    summary = full(45)
+    assert (summary.delisted, summary.new_items, summary.through) == (15, 0, str(server.http.base_url))
+    assert listed() == {f"SKU-{n}" for n in range(45)}
+    with pytest.raises(InvalidFeed, match=r"the import is held, .*: 25 of 45 listed items would go"):
+        full(20)
+    assert full(20, force=True).delisted == 25
+    assert listed() == {f"SKU-{n}" for n in range(20)}
+    assert full(60).delisted == 0
+    assert len(_keys(shop)) == 60
 
 
 def test_a_second_import_at_once_is_refused_by_the_name_of_the_first(server: Server, shop: Path, files: Path) -> None:

@@ -37,7 +37,7 @@ def read_rates(path: Path, base: str) -> Rates:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidFeed(f"the rates {path} cannot be read: {error}; give a CSV or TOML file in UTF-8") from error
     days: dict[str, list[tuple[date, Decimal]]] = {}
-    for place, currency, rate, day in _toml(path, text, base) if path.suffix == ".toml" else _csv(path, text):
+    for place, currency, rate, day in _toml(path, text, base) if path.suffix.lower() == ".toml" else _csv(path, text):
         days.setdefault(_currency(path, place, currency), []).append((_day(path, place, day), _rate(path, place, rate)))
     return Rates({currency: sorted(each) for currency, each in days.items()})
 
@@ -50,7 +50,10 @@ def _toml(path: Path, text: str, base: str) -> Iterable[tuple[str, str, str, str
     given = content.get("base", base)
     if given != base:
         raise InvalidFeed(f"the rates {path} are to {given}, and the shop's currency is {base}; give rates to {base}")
-    return [(f"rates.{name}", name, str(rate), "") for name, rate in content.get("rates", {}).items()]
+    rates = content.get("rates")
+    if not isinstance(rates, dict) or not rates:
+        raise InvalidFeed(f"the rates {path} name no rate; expected a table [rates] with lines such as USD = 0.92")
+    return [(f"rates.{name}", name, str(rate), "") for name, rate in rates.items()]
 
 
 def _csv(path: Path, text: str) -> Iterable[tuple[str, str, str, str]]:

@@ -219,12 +219,17 @@ class _Feed:
         for number, item, last in repeated:
             quarantine.tell(number, "id", item, f"stands again in row {last}, which counts")
         known = Known(self._writer.shop.catalog.changes())
-        if 2 * int(self._listed().sum()) >= len(self._spool.ids()):
+        begun = self._writer.shop.quarantine / f"{self._table.path.name}-{self._table.digest()}.begun"
+        if begun.exists():  # and killed: what it lacked is as new as what it wrote
+            self._born = int(begun.read_text())
+        elif 2 * int(self._listed().sum()) >= len(self._spool.ids()):
             self._born = self._writer.now
+        begun.write_text(str(self._born))
         for frame in self._frames(repeated):
             self._write(frame, known)
         delisted = self._writer.delist(gone.tolist())
         self._writer.finish()
+        begun.unlink()
         return _counted(self._writer, len(repeated), delisted, self._prices.unconverted)
 
     def _frames(self, without: list[Repeated]) -> Iterator[pl.DataFrame]:

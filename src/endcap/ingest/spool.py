@@ -5,6 +5,7 @@ Knows rows with an id and a number. Does not know what else they hold, nor the l
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, Self
 
@@ -24,10 +25,15 @@ class Repeated(NamedTuple):
 
 
 class Spool:
-    """Frames with the columns `id` and `ROW`, in a folder of their own that goes when the spool is left."""
+    """Frames with the columns `id` and `ROW`, in a folder of their own that goes when the spool is left.
+
+    One that a killed import left goes when the next begins: a shop has one import at a time.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{_NAME}*"):
+            rmtree(left, ignore_errors=True)
         self._folder = TemporaryDirectory(prefix=_NAME, dir=folder)
         self._files: list[Path] = []
         self._ids: list[pl.DataFrame] = []
