@@ -1,9 +1,8 @@
 """Changes applied together leave the shelf that they leave one by one."""
 
-from dataclasses import replace
-
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 
 from endcap.domain.catalog import Change
 from endcap.ingest.checkpoint import pack_shelf
@@ -34,7 +33,7 @@ def test_changes_of_many_rows_together_are_the_same_as_one_by_one(batches: list[
     for shelf in (together, alone):
         shelf.reserve(ROWS + GROUPS)
     for batch in batches:
-        changes = [replace(change, row=row) for row, change in enumerate(batch)]
+        changes = [structs.replace(change, row=row) for row, change in enumerate(batch)]
         together.apply_all(changes)
         for change in changes:
             alone.apply(change)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from msgspec import structs
 
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
@@ -43,7 +44,7 @@ def test_layers_of_few_events_leave_the_hybrid_out_and_say_why(policy: Policy) -
 
 def test_a_shop_without_texts_has_no_content_source_and_names_the_layer_only_if_empty(corpus: Corpus) -> None:
     bare = tuple(
-        recorded._replace(change=replace(recorded.change, text={}, brand=None, category=None))
+        recorded._replace(change=structs.replace(recorded.change, text={}, brand=None, category=None))
         for recorded in corpus.changes
     )
     snapshot = train(replace(corpus, changes=bare), None, lambda _: None)

@@ -1,7 +1,11 @@
-"""What the shop sells, as changes: every import, patch and derivation is a `Change` of one row."""
+"""What the shop sells, as changes: every import, patch and derivation is a `Change` of one row.
 
-from dataclasses import dataclass, field
+These nouns are msgspec's, for a feed makes millions of them: made in a tenth, packed in half of a dataclass's time.
+"""
+
 from typing import Final
+
+import msgspec
 
 from endcap.domain.ids import ItemKey
 
@@ -15,16 +19,14 @@ UNSAID: Final = frozenset(
 """Texts of a change that say nothing of what an item is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """Row `row` stands for `key` from now on, for ever."""
 
     row: int
     key: ItemKey
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What is new about one row at `at` (ms UTC); what is None, or not in `text`, stays as it was.
 
     `price` and `sale_price` are minor units of the base currency; the sale holds in [sale_start, sale_end).
@@ -45,7 +47,7 @@ class Change:
     stock: int | None = None
     brand: str | None = None
     category: tuple[str, ...] | None = None
-    text: dict[str, str] = field(default_factory=dict)
+    text: dict[str, str] = msgspec.field(default_factory=dict)
     cost: int | None = None
 
 

@@ -40,11 +40,15 @@ class Directory:
         self._rows.update((assignment.key, assignment.row) for assignment in assignments)
 
 
-def assignment_entry(assignment: Assignment, at: int) -> Entry:
-    """What is appended for `assignment` at `at`; a second one of the same key is a duplicate."""
-    kind, item = assignment.key
-    key = hashlib.blake2b(f"row:{kind}:{item}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def assignment_entry(assignment: Assignment, at: int, key: bytes = b"") -> Entry:
+    """What is appended for `assignment` at `at`; whoever may append it again gives it its `assignment_key`."""
     return Entry("row", key, b"", at, bodies.pack(assignment), bodies.FORMAT)
+
+
+def assignment_key(assignment: Assignment) -> bytes:
+    """The dedupe key of `assignment`, by which a second one of the same item or group is a duplicate."""
+    kind, item = assignment.key
+    return hashlib.blake2b(f"row:{kind}:{item}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class RowBook:
@@ -85,9 +89,9 @@ class RowBook:
 
     def unlogged(self, at: int) -> list[Entry]:
         """The log entries of all rows whose entry is not durable yet; one that is twice in the log counts once."""
-        return [assignment_entry(assignment, at) for assignment in self._unlogged]
+        return [assignment_entry(assignment, at, assignment_key(assignment)) for assignment in self._unlogged]
 
     def logged(self, entries: Iterable[Entry]) -> None:
         """`entries` of `unlogged` are durable now."""
         durable = {entry.key for entry in entries}
-        self._unlogged = [each for each in self._unlogged if assignment_entry(each, 0).key not in durable]
+        self._unlogged = [each for each in self._unlogged if assignment_key(each) not in durable]

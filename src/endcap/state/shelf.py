@@ -6,7 +6,8 @@ instant the one that came later counts. Only the numbers that stand for names de
 
 from bisect import insort
 from collections.abc import Sequence
-from typing import Final, Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ FIELDS: Final = (
     "group", "listed", "price", "sale_price", "sale_start", "sale_end", "stock", "category", "brand",
 )  # fmt: skip
 """What a change may tell, in the order of `told`."""
+_TOLD: Final = attrgetter(*FIELDS)
 
 ATTRIBUTES: Final = frozenset(
     "color size material pattern gender age_group condition "
@@ -152,7 +154,7 @@ class Shelf:
             value = getattr(change, name)
             if value is not None and at >= told:
                 self.told[place, row] = at
-                getattr(self, name)[row] = self._stored(name, value)
+                (getattr(self, name)[row],) = self._column(name, [value])
         for name, text in change.text.items():
             if name in ATTRIBUTES:
                 self._describe(row, at, name, text)
@@ -175,13 +177,11 @@ class Shelf:
         at = np.array([change.at for change in changes], np.int64)
         self.born[rows] = np.where(at > 0, np.minimum(self.born[rows], at), self.born[rows])
         former = self.group[rows]
-        for place, name in enumerate(FIELDS):
-            values = [getattr(change, name) for change in changes]
-            given = [index for index, value in enumerate(values) if value is not None]
-            new = np.array(given, np.int64)
-            new = new[at[new] >= self.told[place, rows[new]]]
+        for place, (name, values) in enumerate(zip(FIELDS, zip(*map(_TOLD, changes), strict=True), strict=True)):
+            given = np.array([value is not None for value in values], np.bool_)
+            new = np.flatnonzero(given & (at >= self.told[place, rows]))
             self.told[place, rows[new]] = at[new]
-            getattr(self, name)[rows[new]] = [self._stored(name, values[index]) for index in new.tolist()]
+            getattr(self, name)[rows[new]] = self._column(name, [values[index] for index in new.tolist()])
         for change in changes:
             for name in ATTRIBUTES.intersection(change.text):
                 self._describe(change.row, change.at, name, change.text[name])
@@ -223,11 +223,10 @@ class Shelf:
             column = getattr(self, name)
             column[of[last]] = column[each[last]]
 
-    def _stored(self, name: str, value: object) -> object:
-        """`value` of a field as its column holds it."""
-        if isinstance(value, str):
-            return self.brands.code(value)
-        return self.categories.code(value) if isinstance(value, tuple) else value
+    def _column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """`values` of a field as its column holds them."""
+        names = self.brands if name == "brand" else self.categories if name == "category" else None
+        return values if names is None else [names.code(value) for value in values]
 
     def _describe(self, row: int, at: int, name: str, text: str) -> None:
         if name not in self.attributes:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from msgspec import structs
 
 from endcap.backends.log import RecordKind
 from endcap.backends.log.bodies import Noun, pack, pack_events, unpack
@@ -150,4 +151,4 @@ def test_a_change_without_a_cost_is_written_as_it_was_before_there_were_costs() 
     change = Change(3, 5, listed=True, price=1299, brand="Acme", category=("A", "B"), text={"title": "Mug"})
     assert pack(change) == old
     assert unpack("change", 1, old) == change
-    assert unpack("change", 1, pack(dataclasses.replace(change, cost=7))) == dataclasses.replace(change, cost=7)
+    assert unpack("change", 1, pack(structs.replace(change, cost=7))) == structs.replace(change, cost=7)

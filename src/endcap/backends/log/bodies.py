@@ -3,7 +3,6 @@
 Knows format 1 of each noun. Fields are written by name, so that a later format may add some. Does not know the log.
 """
 
-from dataclasses import fields as fields_of
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias, get_origin, overload
 
@@ -49,7 +48,7 @@ def _decoded(expected: type, parts: Any) -> NDArray[Any]:
 _TRUTHS: Final = np.array([0xC2, 0xC3], np.uint8)
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_encoded)
 _NO_COST: Final = _ENCODER.encode("cost") + _ENCODER.encode(None)
-_WITHOUT_COST: Final = bytes([0x80 | (len(fields_of(Change)) - 1)])
+_WITHOUT_COST: Final = bytes([0x80 | (len(Change.__struct_fields__) - 1)])
 """The head of a map with one pair less. A change without a cost, its last field, is written as before there were any,
 so that it has the dedupe key it always had."""
 
