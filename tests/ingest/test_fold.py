@@ -293,7 +293,7 @@ def test_a_checkpoint_of_an_older_format_is_folded_again_from_the_log(shop: Port
     filled(shop, some_events(40))
     project(shop)
     expected = pack_shelf(shop.shelf)
-    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 1, "offset": 40, "columns": {"price": b""}})})
+    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 2, "offset": 40, "columns": {"price": b""}})})
     older = open_shelf(shop.kv)
     assert (older.offset, len(older)) == (0, 0)
     people_before = people(cast("MemoryKV", shop.kv))
@@ -303,8 +303,8 @@ def test_a_checkpoint_of_an_older_format_is_folded_again_from_the_log(shop: Port
 
 
 def test_a_checkpoint_of_a_later_format_is_refused(shop: Ports) -> None:
-    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 3})})
-    with pytest.raises(BackendUnavailable, match="format 3, this release reads 2"):
+    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 4})})
+    with pytest.raises(BackendUnavailable, match="format 4, this release reads 3"):
         open_shelf(shop.kv)
 
 

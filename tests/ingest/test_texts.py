@@ -32,11 +32,17 @@ def test_a_checkpoint_gives_back_what_was_kept() -> None:
     again = open_texts(kv)
     assert (again.offset, again.get(1)) == (7, {"title": "New"})
     again.apply(8, CHANGES[1])
-    assert again.get(1)["title"] == "New"
+    again.apply(9, Change(20_000, 5, text={"title": "Far"}))
+    again.save(kv)
+    twice = open_texts(kv)
+    assert twice.get(1) == {
+        "title": "New", "link": "https://shop.example/1", "image_link": "https://shop.example/1.png"
+    }  # fmt: skip
+    assert (twice.offset, twice.get(10_000), twice.get(20_000)) == (9, {}, {"title": "Far"})
 
 
 def test_a_checkpoint_of_an_older_format_is_read_again_from_the_log() -> None:
     kv = MemoryKV(None, lambda: 0)
     row = msgspec.msgpack.encode({"title": "Old"})
-    kv.set_many({b"checkpoint:texts": msgspec.msgpack.encode({"offset": 7, "packed": [row], "changed": [5]})})
+    kv.set_many({b"checkpoint:texts": msgspec.msgpack.encode({"offset": 7, "packed": [row], "format": 2})})
     assert open_texts(kv).offset == 0

@@ -4,8 +4,9 @@ Knows both formats and, of a file, where its journal lies; not what is imported.
 """
 
 import os
+import zlib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from endcap.errors import BackendUnavailable
 from endcap.state import Names, Shelf
 from endcap.state.shelf import Attribute
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class _Format(msgspec.Struct):
@@ -52,12 +53,17 @@ def pack_shelf(shelf: Shelf) -> bytes:
             shelf.categories.values,
             shelf.brands.values,
             {
-                name: _Attribute(each.names.values, each.codes[:size].tobytes(), each.told[:size].tobytes())
+                name: _Attribute(each.names.values, _packed(each.codes[:size]), _packed(each.told[:size]))
                 for name, each in sorted(shelf.attributes.items())
             },
-            {name: getattr(shelf, name)[..., :size].tobytes() for name in shelf.names()},
+            {name: _packed(getattr(shelf, name)[..., :size]) for name in shelf.names()},
         )
     )
+
+
+def _packed(column: NDArray[Any]) -> bytes:
+    """Deflated: days without sales and times alike make up most of a shelf."""
+    return zlib.compress(np.ascontiguousarray(column).data, 1)
 
 
 def unpack_shelf(packed: bytes) -> Shelf:
@@ -72,7 +78,7 @@ def unpack_shelf(packed: bytes) -> Shelf:
         if found > FORMAT:
             raise ValueError(f"format {found}, this release reads {FORMAT}")
         return _restored(msgspec.msgpack.decode(packed, type=_Stored))
-    except (msgspec.DecodeError, ValueError, KeyError) as error:
+    except (msgspec.DecodeError, zlib.error, ValueError, KeyError) as error:
         raise BackendUnavailable(
             f"the shelf's checkpoint cannot be read: {error}; rebuild the state from the log"
         ) from error
@@ -83,14 +89,14 @@ def _restored(stored: _Stored) -> Shelf:
     shelf.reserve(stored.size)
     for name in shelf.names():
         column = getattr(shelf, name)[..., : stored.size]
-        column[...] = np.frombuffer(stored.columns[name], column.dtype).reshape(column.shape)
+        column[...] = np.frombuffer(zlib.decompress(stored.columns[name]), column.dtype).reshape(column.shape)
     shelf.offset, shelf.day = stored.offset, stored.day
     shelf.categories, shelf.brands = Names((), stored.categories), Names("", stored.brands)
     for name, kept in stored.attributes.items():
         attribute = shelf.attributes[name] = Attribute(len(shelf.group))
         attribute.names = Names("", kept.values)
-        attribute.codes[: stored.size] = np.frombuffer(kept.codes, np.int32)
-        attribute.told[: stored.size] = np.frombuffer(kept.told, np.int64)
+        attribute.codes[: stored.size] = np.frombuffer(zlib.decompress(kept.codes), np.int32)
+        attribute.told[: stored.size] = np.frombuffer(zlib.decompress(kept.told), np.int64)
     return shelf
 
 

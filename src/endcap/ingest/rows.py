@@ -21,23 +21,27 @@ class Directory:
     """
 
     def __init__(self, keys: Iterable[ItemKey]) -> None:
-        self._rows = {key: row for row, key in enumerate(keys)}
+        self._rows: dict[str, dict[str, int]] = {"item": {}, "group": {}}
+        for row, (kind, item) in enumerate(keys):
+            self._rows[kind][item] = row
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(map(len, self._rows.values()))
 
     def row(self, key: ItemKey) -> int | None:
         """The row of `key`, None where it has none yet."""
-        return self._rows.get(key)
+        kind, item = key
+        return self._rows[kind].get(item)
 
     def plan(self, keys: Iterable[ItemKey]) -> list[Assignment]:
         """Assignments for those of `keys` that have no row, in their order; valid until the next `adopt`."""
-        fresh = dict.fromkeys(key for key in keys if key not in self._rows)
-        return [Assignment(row, key) for row, key in enumerate(fresh, len(self._rows))]
+        fresh = dict.fromkeys(key for key in keys if self.row(key) is None)
+        return [Assignment(row, key) for row, key in enumerate(fresh, len(self))]
 
     def adopt(self, assignments: Iterable[Assignment]) -> None:
         """Take in assignments that stand in the log."""
-        self._rows.update((assignment.key, assignment.row) for assignment in assignments)
+        for row, (kind, item) in ((each.row, each.key) for each in assignments):
+            self._rows[kind][item] = row
 
 
 def assignment_entry(assignment: Assignment, at: int, key: bytes = b"") -> Entry:

@@ -3,6 +3,7 @@
 Knows its own log offset.
 """
 
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
@@ -14,8 +15,10 @@ from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Change
 
 SHOWN: Final = ("title", "link", "image_link")
-FORMAT: Final = 2
+FORMAT: Final = 3
 _KEY: Final = b"checkpoint:texts"
+_PAGE: Final = 1 << 13
+"""Rows that a checkpoint keeps together, under one key."""
 _NOTHING: Final = msgspec.msgpack.encode({})
 _BATCH: Final = 20_000
 
@@ -24,53 +27,54 @@ Told: TypeAlias = dict[str, tuple[int, str]]
 
 
 class _Checkpoint(msgspec.Struct):
-    """Per row the MessagePack of a `Told`."""
+    """What is kept beside the pages."""
 
     offset: int
-    packed: list[bytes]
+    rows: int = 0
     format: int = 1
 
 
 class Texts:
     """One small packed value a row, so that a million items stay a few hundred MB."""
 
-    def __init__(self, checkpoint: _Checkpoint | None = None) -> None:
-        self._kept = checkpoint or _Checkpoint(0, [], FORMAT)
-        self._saved = self._kept.offset
+    def __init__(self, offset: int = 0, packed: list[bytes] | None = None) -> None:
+        """`packed` holds per row the MessagePack of a `Told`; `offset` is the log's that it was kept up to."""
+        self._offset, self._packed = offset, packed or []
+        self._saved, self._news = offset, set[int]()
 
     @property
     def offset(self) -> int:
         """The log offset up to which changes are taken in."""
-        return self._kept.offset
+        return self._offset
 
     def get(self, row: int) -> Mapping[str, str]:
         """What is known of `row`."""
         return {name: text for name, (_, text) in self._told(row).items() if text}
 
     def _told(self, row: int) -> Told:
-        kept = self._kept.packed
-        return msgspec.msgpack.decode(kept[row], type=Told) if row < len(kept) else {}
+        return msgspec.msgpack.decode(self._packed[row], type=Told) if row < len(self._packed) else {}
 
     def apply(self, offset: int, change: Change) -> None:
         """Take in one change; what is known of a name from later on stays."""
-        kept = self._kept
-        if offset <= kept.offset:
+        if offset <= self._offset:
             return
-        kept.offset = offset
+        self._offset = offset
         if change.text.keys().isdisjoint(SHOWN):
             return
-        kept.packed.extend([_NOTHING] * (change.row + 1 - len(kept.packed)))
-        told = self._told(change.row) if kept.packed[change.row] != _NOTHING else {}
+        first = min(change.row, len(self._packed))
+        self._news.update(range(first // _PAGE, change.row // _PAGE + 1))
+        self._packed.extend([_NOTHING] * (change.row + 1 - len(self._packed)))
+        told = self._told(change.row) if self._packed[change.row] != _NOTHING else {}
         for name in SHOWN:
             if name in change.text and change.at >= told.get(name, (-1, ""))[0]:
                 told[name] = change.at, change.text[name]
-        kept.packed[change.row] = msgspec.msgpack.encode(told)
+        self._packed[change.row] = msgspec.msgpack.encode(told)
 
     def apply_all(self, changes: Iterable[tuple[int, Change]], last: int) -> None:
         """Take in changes at their offsets, all that the log has up to `last`."""
         for offset, change in changes:
             self.apply(offset, change)
-        self._kept.offset = max(self.offset, last)
+        self._offset = max(self.offset, last)
 
     def catch_up(self, log: Log) -> None:
         """Take in the changes that the log has after `offset`."""
@@ -78,17 +82,31 @@ class Texts:
             for record in records:
                 if record.entry.kind == "change":
                     self.apply(record.offset, unpack("change", record.entry.version, record.entry.body))
-            self._kept.offset = records[-1].offset
+            self._offset = records[-1].offset
 
     def save(self, kv: KV) -> None:
         """Keep a checkpoint in `kv`, if there is news since the last."""
-        if self._saved != self.offset:
-            kv.set_many({_KEY: msgspec.msgpack.encode(self._kept)})
-            self._saved = self.offset
+        if self._saved == self.offset:
+            return
+        kept = {_KEY: msgspec.msgpack.encode(_Checkpoint(self.offset, len(self._packed), FORMAT))}
+        for page in self._news:
+            rows = self._packed[page * _PAGE : (page + 1) * _PAGE]
+            kept[_page_key(page)] = zlib.compress(msgspec.msgpack.encode(rows), 1)
+        kv.set_many(kept)
+        self._saved, self._news = self.offset, set()
 
 
 def open_texts(kv: KV) -> Texts:
     """The texts of the last checkpoint; none yet where there is none, or one of an older format."""
-    packed = kv.get_many([_KEY])[0]
-    checkpoint = msgspec.msgpack.decode(packed, type=_Checkpoint) if packed else None
-    return Texts(checkpoint if checkpoint and checkpoint.format == FORMAT else None)
+    (kept,) = kv.get_many([_KEY])
+    found = msgspec.msgpack.decode(kept, type=_Checkpoint) if kept else None
+    if found is None or found.format != FORMAT:
+        return Texts()
+    packed: list[bytes] = []
+    for page in kv.get_many([_page_key(page) for page in range(-(-found.rows // _PAGE))]):
+        packed += msgspec.msgpack.decode(zlib.decompress(page), type=list[bytes]) if page else []
+    return Texts(found.offset, packed) if len(packed) == found.rows else Texts()
+
+
+def _page_key(page: int) -> bytes:
+    return b"%b:%d" % (_KEY, page)

@@ -127,7 +127,7 @@ class Shelf:
         """Let rows 0..size-1 exist, unlisted until a change lists them."""
         if size > len(self.group):
             old = {name: getattr(self, name) for name in self.names()}
-            self._columns(max(size, 2 * len(self.group), 1024))
+            self._columns(max(size, 5 * len(self.group) // 4, 1024))
             for name, column in old.items():
                 getattr(self, name)[..., : self._size] = column[..., : self._size]
             for attribute in self.attributes.values():

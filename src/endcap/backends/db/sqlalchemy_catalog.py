@@ -173,7 +173,7 @@ def _configure(connection: DBAPIConnection, _: object) -> None:
     The cache holds the index of ids, in whose order no feed comes.
     """
     connection.cursor().execute("PRAGMA synchronous = EXTRA")
-    connection.cursor().execute("PRAGMA cache_size = -65536")
+    connection.cursor().execute("PRAGMA cache_size = -32768")
 
 
 def _pages(records: Sequence[T], size: int = _PAGE) -> Iterator[Sequence[T]]:
