@@ -122,10 +122,11 @@ def _log(shop: Path) -> Log:
     return app.open_shop(shop, {}).log(readonly=True)
 
 
-def _stored(shop: Path) -> list[tuple[str, bytes]]:
-    """Kind and key of every record that has a key; both importers give the same for the same file."""
+def _stored(shop: Path) -> list[tuple[str, bytes | ItemKey]]:
+    """Kind and key of every record that has a key, rows by their item; both importers give the same for a file."""
     with closing(_log(shop)) as log:
-        return sorted((entry.kind, entry.key) for _, entry in log.read("events", 0, 100_000) if entry.key)
+        others = [entry for _, entry in log.read("events", 0, 100_000) if entry.key and entry.kind != "row"]
+    return sorted((entry.kind, entry.key) for entry in others) + sorted(("row", key) for key in _keys(shop))
 
 
 def _keys(shop: Path) -> list[ItemKey]:

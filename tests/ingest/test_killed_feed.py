@@ -24,8 +24,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def feed(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    return demo_feed(tmp_path_factory.mktemp("demo"), items=120)
+def feed(demo: Path) -> pl.DataFrame:
+    return demo_feed(demo, items=120)
 
 
 def told(shop: Ports) -> tuple[object, ...]:

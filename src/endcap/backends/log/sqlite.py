@@ -61,12 +61,14 @@ _NAME: Final = """
 INSERT INTO {stream}_{table} SELECT {column}, offset FROM {stream} WHERE offset > ? AND {column} <> x'' ORDER BY 1, 2
 """
 """Sorted by SQLite itself, in one statement: an import's other thread runs meanwhile."""
+_PACKED: Final = b"%020d%010d%010d%b%b%b"
 _INSERT: Final = """
 INSERT INTO {stream}
-SELECT ?1 + rowid, ?2, substr(value, 23, key), substr(value, 23 + key, shopper),
-    CAST(CAST(substr(value, 1, 20) AS TEXT) AS INTEGER), substr(value, 23 + key + shopper), ?3
+SELECT ?1 + rowid, ?2, substr(value, 41, key), substr(value, 41 + key, shopper),
+    CAST(CAST(substr(value, 1, 20) AS TEXT) AS INTEGER), substr(value, 41 + key + shopper), ?3
 FROM (
-    SELECT rowid, value, unicode(substr(value, 21, 1)) - 1 AS key, unicode(substr(value, 22, 1)) - 1 AS shopper
+    SELECT rowid, value, CAST(CAST(substr(value, 21, 10) AS TEXT) AS INTEGER) AS key,
+        CAST(CAST(substr(value, 31, 10) AS TEXT) AS INTEGER) AS shopper
     FROM carray(?4)
 )
 """
@@ -310,8 +312,7 @@ def _insert(connection: apsw.Connection, stream: Stream, before: int, entries: S
     times = iter(array("q", [entry.at for entry in entries]))
     for (kind, version), some in groupby(entries, attrgetter("kind", "version")):
         packed = tuple(
-            b"%020d%c%c%b%b%b" % (next(times), 1 + len(key), 1 + len(shopper), key, shopper, body)
-            for _, key, shopper, _, body, _ in some
+            _PACKED % (next(times), len(key), len(shopper), key, shopper, body) for _, key, shopper, _, body, _ in some
         )
         connection.execute(_INSERT.format(stream=stream), (before, kind, version, apsw.carray(packed)))
         before += len(packed)
