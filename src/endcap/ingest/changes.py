@@ -42,7 +42,8 @@ class Writer:
         self.directory = shop.directory()
         self.fresh = self.known = self.new_items = 0
         self._waiting: list[tuple[Entry, Assignment | Change]] = []
-        self._folder = ThreadPoolExecutor(1, "fold")
+        self._appender, self._folder = ThreadPoolExecutor(1, "append"), ThreadPoolExecutor(1, "fold")
+        self._appending: Future[tuple[int, int]] = self._appender.submit(lambda: (0, 0))
         self._folding: Future[None] = self._folder.submit(lambda: None)
 
     def rows(self, kind: Literal["item", "group"], ids: Sequence[str]) -> Rows:
@@ -84,27 +85,30 @@ class Writer:
     def finish(self) -> None:
         """Append what waits; when this returns, all is folded."""
         self.flush()
+        self.flush()
         self._folding.result()
+        self._appender.shutdown()
         self._folder.shutdown()
 
     def flush(self) -> None:
-        """Append what waits; a thread of its own folds it, while the next changes are made."""
-        if not self._waiting:
-            return
-        appended = self.shop.log.append("events", [entry for entry, _ in self._waiting])
-        placed = zip(self._waiting, appended.offsets, appended.fresh, strict=True)
-        others: list[tuple[int, bodies.Noun]] = []
-        for (entry, noun), offset, fresh in placed:
-            if fresh:
-                others.append((offset, noun))
-            if entry.kind == "change":
-                self.fresh += fresh
-                self.known += not fresh
+        """Append what waits once what was before it is; one thread appends, one folds, while changes are made here."""
+        fresh, known = self._appending.result()
+        self.fresh, self.known = self.fresh + fresh, self.known + known
+        self._appending = self._appender.submit(self._append, self._waiting)
+        self._waiting = []
+
+    def _append(self, waiting: Sequence[tuple[Entry, Assignment | Change]]) -> tuple[int, int]:
+        """How many changes of `waiting` the log lacked and held."""
+        told = self.shop.log.append("events", [entry for entry, _ in waiting])
+        placed = zip(told.offsets, told.fresh, waiting, strict=True)
+        others: list[tuple[int, bodies.Noun]] = [(offset, noun) for offset, fresh, (_, noun) in placed if fresh]
         self._folding.result()
         if others:
             batch = Batch(others[-1][0], others, Lines.of([], []))
             self._folding = self._folder.submit(take_in, self.shop, batch, keep=False)
-        self._waiting = []
+        changes = sum(isinstance(noun, Change) for _, noun in waiting)
+        fresh = sum(isinstance(noun, Change) for _, noun in others)
+        return fresh, changes - fresh
 
 
 class News(NamedTuple):

@@ -32,6 +32,7 @@ from endcap.ingest.checks import (
     nothing_fits,
     price_check,
 )
+from endcap.ingest.collection import paused_collection
 from endcap.ingest.fold import project
 from endcap.ingest.loader import NUMBER, SIGNAL, Digests, Loader
 from endcap.ingest.mapping import EventFields, EventsMapping
@@ -72,7 +73,7 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
     name = f"{table.path.name}-{table.digest()}.jsonl"
     project(shop)
     checks, among = _checks(mapping, shop.currency, now), Among("name", _ours(mapping))
-    with Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
+    with paused_collection(), Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
         whole = _Whole(mapping, isinstance(table, EventFile), shop.secret, (quarantine, loader.seen))
         journal = Journal(shop.quarantine, f"{name}-{_digest(mapping)}")
         course = _Course(shop, table, journal, (whole, quarantine, loader))

@@ -69,8 +69,9 @@ class Loader(AbstractContextManager["Loader"]):
         self._directory = shop.directory()
         self._people = open_identities(shop.secret, shop.log)
         self.seen = Occurrences()
-        self._thread = ThreadPoolExecutor(1)
-        self._under_way: Future[None] | None = None
+        self._appender, self._folder = ThreadPoolExecutor(1, "append"), ThreadPoolExecutor(1, "fold")
+        self._appending: Future[None] = _done()
+        self._folding: Future[None] = _done()
         self._unfolded: list[Batch] = []
         self._unkept = 0
         self.fresh = self.known = self.bots = self.new_items = self.erased = 0
@@ -105,12 +106,14 @@ class Loader(AbstractContextManager["Loader"]):
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         try:
             if failed is None:
-                self._wait()
+                self._appending.result()
                 self._fold()
+                self._folding.result()
                 if self._shop.projects:
                     checkpoint(self._shop.kv, self._shop.shelf)
         finally:
-            self._thread.shutdown()
+            self._appender.shutdown()
+            self._folder.shutdown()
 
     def load(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> None:
         """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread.
@@ -127,14 +130,14 @@ class Loader(AbstractContextManager["Loader"]):
             erased = len(frame) - int(kept.sum())
             frame, who = frame.filter(kept), who._replace(codes=who.codes[kept])
         if not len(frame) and not self._people.unlogged():
-            self._wait()
+            self._appending.result()
             self._went = NOWHERE
             self._counted(erased, self.items, partial(appended, np.empty(0, np.uint64)))
             return
         block = self._block(frame, who, appended)
         block = block._replace(appended=partial(self._counted, erased, len(self._directory), block.appended))
-        self._wait()
-        self._under_way = self._thread.submit(self._append, block)
+        self._appending.result()
+        self._appending = self._appender.submit(self._append, block)
 
     def _erased_until(self, frame: pl.DataFrame, who: Coded) -> Ints:
         """[lines] Up to when the person of each line is erased, who is known by `who` or as the owner of a device."""
@@ -146,11 +149,6 @@ class Loader(AbstractContextManager["Loader"]):
     def _counted(self, erased: int, items: int, appended: Callable[[], None]) -> None:
         self.erased, self.items = self.erased + erased, items
         appended()
-
-    def _wait(self) -> None:
-        if self._under_way is not None:
-            self._under_way.result()
-            self._under_way = None
 
     def _block(self, frame: pl.DataFrame, who: Coded, appended: Callable[[Digests], None]) -> _Block:
         item = coded(frame["item_id"])
@@ -200,14 +198,22 @@ class Loader(AbstractContextManager["Loader"]):
             self._fold()
 
     def _fold(self) -> None:
+        """Let what is appended be folded, once what was before it is."""
+        self._folding.result()
         if self._unfolded:
             others = [each for batch in self._unfolded for each in batch.others]
             lines = Lines.joined([batch.lines for batch in self._unfolded])
-            self._unkept += len(lines)
+            batch = Batch(self._unfolded[-1].last, others, lines)
+            self._unkept, self._unfolded = self._unkept + len(lines), []
             keep = self._unkept >= _KEEP
-            take_in(self._shop, Batch(self._unfolded[-1].last, others, lines), keep=keep)
             self._unkept = 0 if keep else self._unkept
-            self._unfolded = []
+            self._folding = self._folder.submit(take_in, self._shop, batch, keep=keep)
+
+
+def _done() -> Future[None]:
+    future = Future[None]()
+    future.set_result(None)
+    return future
 
 
 class _Ids(NamedTuple):

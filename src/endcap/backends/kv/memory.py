@@ -95,7 +95,8 @@ class MemoryKV(KV):
             with self._using:
                 self._expire(self._now())
                 changed, self._unsaved = self._unsaved, set()
-                present = [(key, *self._values[key]) for key in changed if key in self._values]
+                # In order of keys, so that pages of the file are filled one after the other.
+                present = [(key, *self._values[key]) for key in sorted(changed) if key in self._values]
                 absent = [(key,) for key in changed if key not in self._values]
             try:
                 if changed:
