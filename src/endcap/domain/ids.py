@@ -3,6 +3,7 @@
 import hashlib
 from typing import Literal, NamedTuple, TypeAlias
 
+ItemKind: TypeAlias = Literal["item", "group"]
 Person: TypeAlias = Literal["user", "visitor", "session", "basket"]
 
 NOBODY = b""
@@ -12,7 +13,7 @@ NOBODY = b""
 class ItemKey(NamedTuple):
     """What a row stands for; an item and a group with equal ids are two keys and two rows."""
 
-    kind: Literal["item", "group"]
+    kind: ItemKind
     id: str
 
 

@@ -16,7 +16,6 @@ import polars as pl
 
 from endcap.domain.arrays import Bools, Rows
 from endcap.domain.catalog import SINCE_EVER, Change
-from endcap.domain.ids import ItemKey
 from endcap.errors import InvalidFeed
 from endcap.expressions import columns_of
 from endcap.formats import Table
@@ -281,8 +280,8 @@ class _Feed:
 
     def _rows(self, ids: pl.Series) -> Rows:
         """The row of each item, -1 where it has none yet."""
-        found = (self._writer.directory.row(ItemKey("item", item)) for item in ids)
-        return np.fromiter((-1 if row is None else row for row in found), np.int32, len(ids))
+        found = self._writer.directory.rows("item", ids.to_list())
+        return np.array([-1 if row is None else row for row in found], np.int32)
 
     def _listed(self) -> Bools:
         shelf = self._writer.shop.shelf

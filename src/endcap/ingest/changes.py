@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import islice, repeat
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from endcap.backends.db import Recorded
 from endcap.backends.log import Entry, bodies
 from endcap.domain.arrays import Bools, Ints, Rows
 from endcap.domain.catalog import Assignment, Change
-from endcap.domain.ids import ItemKey
+from endcap.domain.ids import ItemKind
 from endcap.domain.lines import Lines
 from endcap.ingest import Ports
 from endcap.ingest.fold import Batch, take_in
@@ -46,14 +46,12 @@ class Writer:
         self._appending: Future[tuple[int, int]] = self._appender.submit(lambda: (0, 0))
         self._folding: Future[None] = self._folder.submit(lambda: None)
 
-    def rows(self, kind: Literal["item", "group"], ids: Sequence[str]) -> Rows:
+    def rows(self, kind: ItemKind, ids: Sequence[str]) -> Rows:
         """int32 [n]: the row of each, a new one where it has none."""
-        keys = [ItemKey(kind, each) for each in ids]
-        assignments = self.directory.plan(keys)
-        self.directory.adopt(assignments)
+        rows, assignments = self.directory.ensure(kind, ids)
         self._waiting += [(assignment_entry(assignment, self.now), assignment) for assignment in assignments]
         self.new_items += len(assignments) if kind == "item" else 0
-        return np.array([self.directory.row(key) for key in keys], np.int32)
+        return np.array(rows, np.int32)
 
     def write(self, change: Change, keyed: bool = True) -> None:
         """Append `change` soon; if `keyed`, only where the log holds no equal one."""

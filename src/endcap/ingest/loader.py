@@ -22,7 +22,7 @@ from endcap.backends.log import Entry, bodies
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment
 from endcap.domain.events import KINDS, Events
-from endcap.domain.ids import NOBODY, ItemKey, Person, keyed_hash, keyed_number
+from endcap.domain.ids import NOBODY, Person, keyed_hash, keyed_number
 from endcap.domain.lines import Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.domain.people import SIGNALS, Link
@@ -152,9 +152,8 @@ class Loader(AbstractContextManager["Loader"]):
 
     def _block(self, frame: pl.DataFrame, who: Coded, appended: Callable[[Digests], None]) -> _Block:
         item = coded(frame["item_id"])
-        assignments = self._directory.plan(ItemKey("item", each) for each in item.values)
-        self._directory.adopt(assignments)
-        rows = np.array([self._directory.row(ItemKey("item", each)) for each in item.values], np.int32)
+        found, assignments = self._directory.ensure("item", item.values)
+        rows = np.array(found, np.int32)
         ids = _Ids.of(frame, self._shop.secret)
         lines = _lines(frame, rows[item.codes], ids, who)
         keys, digests = _keys(frame, lines, ids, self._shop.secret, self.seen)

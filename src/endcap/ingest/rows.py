@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from endcap.backends.log import Entry, bodies
 from endcap.domain.catalog import Assignment
-from endcap.domain.ids import ItemKey
+from endcap.domain.ids import ItemKey, ItemKind
 
 
 class Directory:
@@ -21,7 +21,7 @@ class Directory:
     """
 
     def __init__(self, keys: Iterable[ItemKey]) -> None:
-        self._rows: dict[str, dict[str, int]] = {"item": {}, "group": {}}
+        self._rows: dict[ItemKind, dict[str, int]] = {"item": {}, "group": {}}
         for row, (kind, item) in enumerate(keys):
             self._rows[kind][item] = row
 
@@ -32,6 +32,19 @@ class Directory:
         """The row of `key`, None where it has none yet."""
         kind, item = key
         return self._rows[kind].get(item)
+
+    def rows(self, kind: ItemKind, ids: Sequence[str]) -> list[int | None]:
+        """The row of each of `ids`, None where it has none yet."""
+        return list(map(self._rows[kind].get, ids))
+
+    def ensure(self, kind: ItemKind, ids: Sequence[str]) -> tuple[list[int | None], list[Assignment]]:
+        """The row of each of `ids`, and the assignments of those that had none, which are adopted."""
+        found = self.rows(kind, ids)
+        if None not in found:
+            return found, []
+        planned = self.plan(ItemKey(kind, each) for each, row in zip(ids, found, strict=True) if row is None)
+        self.adopt(planned)
+        return self.rows(kind, ids), planned
 
     def plan(self, keys: Iterable[ItemKey]) -> list[Assignment]:
         """Assignments for those of `keys` that have no row, in their order; valid until the next `adopt`."""
