@@ -15,13 +15,13 @@ from endcap.domain.instants import DAY, HOUR, MINUTE
 from endcap.ingest.fold import project
 
 ITEMS = 60
-SHOPPERS = 240
+SHOPPERS = 120
 BRANDS = ("Arda", "Brook", "Cline")
 SHELVES = (("Home", "Kitchen"), ("Home", "Garden"), ("Toys",))
 
 
 def build(folder: Path) -> None:
-    """60 items in three shelves; each of 240 people keeps to one of them over ten days that end now."""
+    """60 items in three shelves; each of 120 people keeps to one of them over ten days that end now."""
     app.initialise(folder, "EUR", "UTC")
     shop = app.open_shop(folder, {})
     now = app.now_ms()

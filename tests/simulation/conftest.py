@@ -1,14 +1,14 @@
-"""One demo shop for all tests of the simulation."""
+"""One demo shop for all tests of the simulation: the one that `make demo` makes."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from endcap.simulation.catalog import Period, catalog
-from endcap.simulation.sessions import events
 
-PERIOD = Period(datetime(2026, 4, 1, tzinfo=UTC))
+PERIOD = Period(datetime(2026, 11, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +18,9 @@ def period() -> Period:
 
 @pytest.fixture(scope="session")
 def feed() -> pl.DataFrame:
-    return catalog(7, 3000, PERIOD)
+    return catalog(1, 3000, PERIOD)
 
 
 @pytest.fixture(scope="session")
-def lines(feed: pl.DataFrame) -> pl.DataFrame:
-    return events(7, feed, 4000, PERIOD)
+def lines(demo: Path) -> pl.DataFrame:
+    return pl.read_parquet(demo / "events.parquet")

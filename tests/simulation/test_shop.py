@@ -12,14 +12,13 @@ from endcap.simulation import Guest, Written, write_shop
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return write_shop(tmp_path_factory.mktemp("shop"), 7, date(2025, 4, 1))
+    return write_shop(tmp_path_factory.mktemp("shop"), 1, date(2026, 11, 1))
 
 
-def test_the_same_seed_and_end_give_the_same_bytes(shop: Written, tmp_path: Path) -> None:
-    again = write_shop(tmp_path, 7, date(2025, 4, 1))
-    for name in ("catalog", "events", "catalog_mapping", "events_mapping"):
-        assert getattr(again, name).read_bytes() == getattr(shop, name).read_bytes()
-    assert again.guests == shop.guests
+def test_the_same_seed_and_end_give_the_same_bytes(shop: Written, demo: Path) -> None:
+    """`demo` is as a rule of another process."""
+    for path in (shop.catalog, shop.events, shop.catalog_mapping, shop.events_mapping):
+        assert path.read_bytes() == (demo / path.name).read_bytes()
 
 
 def test_three_different_people_are_shown(shop: Written) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from endcap import ingest
 from endcap.app.imports import import_catalog, import_events
 from endcap.app.learning import corpus
 from endcap.app.reports import examined
@@ -20,6 +19,7 @@ from endcap.errors import GateRefused, InvalidRequest
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from endcap import ingest
     from endcap.evaluation import Audit
     from endcap.monitoring import Health
 
@@ -47,7 +47,7 @@ class Told(NamedTuple):
     """Who is told how far the work has come: `stage` in words, `importing` the rows of the file that it gives."""
 
     stage: Report
-    importing: Callable[[Path, Callable[[ingest.Report], ingest.Summary]], ingest.Summary]
+    importing: "Callable[[Path, Callable[[ingest.Report], ingest.Summary]], ingest.Summary]"
 
 
 def audit(files: Files, terms: Terms, out: Path, told: Told) -> "RenderableType":

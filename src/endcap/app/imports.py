@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from endcap import ingest
 from endcap.app.shop import Shop, now_ms
 from endcap.backends.log import Log
 from endcap.errors import BackendUnavailable
 
+if TYPE_CHECKING:
+    from endcap import ingest
+
 
 @contextmanager
-def importing(shop: Shop) -> Iterator[ingest.Ports]:
+def importing(shop: Shop) -> Iterator["ingest.Ports"]:
     """What an import works on; at the end texts and state are made durable.
 
     Where a server has the shop open, all goes through it, and it does that itself. Raises: BackendUnavailable where
@@ -34,8 +36,9 @@ def importing(shop: Shop) -> Iterator[ingest.Ports]:
 
 
 @contextmanager
-def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
+def writing_ports(shop: Shop, log: Log) -> Iterator["ingest.Ports"]:
     """The shop's own files, to be written."""
+    from endcap.ingest import Ports
     from endcap.ingest.fold import FOLDED, open_shelf
     from endcap.ingest.texts import open_texts
     from endcap.privacy import Stores, finish
@@ -45,7 +48,7 @@ def writing_ports(shop: Shop, log: Log) -> Iterator[ingest.Ports]:
         finish(Stores(log, kv, tables.forget, FOLDED))
         texts = open_texts(kv)
         texts.catch_up(log)
-        yield ingest.Ports(
+        yield Ports(
             log=log,
             kv=kv,
             catalog=catalog,
@@ -74,8 +77,8 @@ AS_IT_IS: Final = Options()
 
 
 def import_catalog(
-    shop: Shop, file: Path, mapping: Path | None, report: ingest.Report, options: Options = AS_IT_IS
-) -> ingest.Summary:
+    shop: Shop, file: Path, mapping: Path | None, report: "ingest.Report", options: Options = AS_IT_IS
+) -> "ingest.Summary":
     """Read items from `file`, through `mapping` or, without one, as what it is recognised as. Raises: InvalidFeed."""
     from endcap.formats.files import open_any
     from endcap.formats.merchant import MerchantTable
@@ -103,8 +106,8 @@ def import_catalog(
 
 
 def import_events(
-    shop: Shop, file: Path, mapping: Path | None, report: ingest.Report, encoding: str | None = None
-) -> ingest.Summary:
+    shop: Shop, file: Path, mapping: Path | None, report: "ingest.Report", encoding: str | None = None
+) -> "ingest.Summary":
     """Read events from `file`, through `mapping` or, without one, as what it is recognised as. Raises: InvalidFeed."""
     from endcap.formats.files import open_any
     from endcap.formats.recognise import opened

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
 from endcap.backends.log import Log
-from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
 from endcap.domain.people import Link, forgotten
@@ -34,6 +33,7 @@ def corpus(shop: Shop) -> "Corpus":
 
     from endcap.backends.db import Recorded
     from endcap.backends.encoder.lexical import fit_lexical
+    from endcap.backends.log.bodies import unpack
     from endcap.backends.tables import Window
     from endcap.ingest.fold import CATALOG, LAKE, lake_lines
     from endcap.serving.floor import batches
@@ -71,6 +71,8 @@ def _without_erased(log: Log, lines: "pa.Table") -> "pa.Table":
 
 
 def _links(log: Log, end: int) -> tuple[Link, ...]:
+    from endcap.backends.log.bodies import unpack
+
     records = [record for record in log.of_kind("events", "link") if record.offset <= end]
     return tuple(unpack("link", entry.version, entry.body) for _, entry in records)
 

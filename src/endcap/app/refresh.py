@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from endcap.app.learning import ENCODER, published
 from endcap.app.shop import CURRENT, PUBLIC_KEY, Report, Shop
-from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Assignment, Change, concerns_lists
 from endcap.errors import GateRefused
 
@@ -56,6 +55,7 @@ def refresh(shop: Shop, report: Report) -> str | None:
 def _catalog(shop: Shop) -> "tuple[list[ItemKey], list[Recorded], Shelf]":
     """Keys, changes and shelf at the log's end: what is projected, and the log's tail."""
     from endcap.backends.db import Recorded
+    from endcap.backends.log.bodies import unpack
     from endcap.ingest.fold import CATALOG, fold_shelf, open_shelf
     from endcap.serving.floor import batches
 

@@ -5,16 +5,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from catboost import CatBoostClassifier, Pool
-from sklearn.linear_model import LogisticRegression
 
 from endcap.features.votes import Votes
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import Trees
 from endcap.training.examples import Examples
+
+if TYPE_CHECKING:
+    from catboost import CatBoostClassifier
 
 _DEPTH = 6
 
@@ -48,6 +49,8 @@ def mean_of(forests: Sequence[Trees]) -> Trees:
 
 
 def _fit(examples: Examples, schema: tuple[str, ...], config: RankerConfig, seed: int) -> Trees:
+    from catboost import CatBoostClassifier, Pool  # noqa: PLC0415 - a second to load, and a refresh fits nothing
+
     model = CatBoostClassifier(
         loss_function="Logloss",
         iterations=config.trees,
@@ -68,7 +71,7 @@ def _fit(examples: Examples, schema: tuple[str, ...], config: RankerConfig, seed
     return exported(model, schema)
 
 
-def exported(model: CatBoostClassifier, schema: tuple[str, ...]) -> Trees:
+def exported(model: "CatBoostClassifier", schema: tuple[str, ...]) -> Trees:
     """The trees of a CatBoost model of float features; smaller ones are filled up with splits that are never met."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.json"
@@ -88,6 +91,8 @@ def exported(model: CatBoostClassifier, schema: tuple[str, ...]) -> Trees:
 
 def fit_blend(examples: Examples, schema: tuple[str, ...], sources: tuple[str, ...]) -> Blend:
     """A logistic blend of the votes of `sources`: their shares, and whether they vote at all."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - two seconds, as CatBoost
+
     names = Votes(sources).names
     used = [index for index, name in enumerate(names) if name.startswith("share_")]
     columns = np.nan_to_num(examples.features[:, [schema.index(names[index]) for index in used]], nan=0.0)
