@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEMO ?=
 TEST ?=
 SEED ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin

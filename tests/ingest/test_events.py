@@ -17,6 +17,7 @@ from endcap.backends.tables import Window
 from endcap.domain.events import Event, Kind, Line
 from endcap.domain.ids import ItemKey, keyed_hash, keyed_number
 from endcap.errors import InvalidFeed
+from endcap.formats import files
 from endcap.formats.files import open_table
 from endcap.ingest import Ports, Summary
 from endcap.ingest.events import import_events
@@ -230,10 +231,12 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from conftest import NOW, opened
+from endcap.formats import files
 from endcap.formats.files import open_table
 from endcap.ingest.events import import_events
 from endcap.ingest.mapping import EventsMapping, read_mapping
 
+files.BATCH = {batch}
 with opened(Path({folder!r})) as shop:
     mapping = read_mapping(Path({mapping!r}), EventsMapping)
     import_events(shop, open_table(Path({events!r})), mapping, NOW, lambda done, total: print(done, flush=True))
@@ -244,18 +247,20 @@ with opened(Path({folder!r})) as shop:
 def test_an_import_killed_halfway_goes_on_where_it_was(
     tmp_path: Path, open_shop: OpenShop, written: Write, now: int, ids: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count, file, mapping = 140_000, tmp_path / "events.parquet", written("m.toml", VIEWS + ids)
+    count, batch, file, mapping = 50_000, 1 << 14, tmp_path / "events.parquet", written("m.toml", VIEWS + ids)
     frame = pl.DataFrame({"n": pl.int_range(count, eager=True)}).select(
         "n",
         at=1_300_000_000_000 + pl.col("n") // 2 * 1_000,
-        code=pl.col("n") // 40_000 * 7919 % 5_000,
+        code=pl.col("n") // 14_000 * 7919 % 5_000,
         who=pl.col("n") // 10 * 31 % 900,
     )
     if not ids:
         frame = frame.with_columns(at=pl.lit(1_300_000_000_000))
     frame.write_parquet(file)
     places = {"tests": Path(__file__).parent, "folder": tmp_path / "killed", "mapping": mapping, "events": file}
-    command = [sys.executable, "-c", CHILD.format(**{name: str(place) for name, place in places.items()})]
+    monkeypatch.setattr(files, "BATCH", batch)
+    script = CHILD.format(batch=batch, **{name: str(place) for name, place in places.items()})
+    command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         durable = int(child.stdout.readline())
