@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.errors import BackendUnavailable, InvalidFeed
 from endcap.ingest.fold import CATALOG
-from endcap.serving.calls import RECORDS, RecordsCall
+from endcap.serving.calls import RECORDS, RecordsAnswer, RecordsCall
 from servers import Server, serving
 
 CATALOG_MAP = """\
@@ -286,6 +287,21 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(serv
     with closing(connection):
         time.sleep(6)
         connection.call("POST", RECORDS, msgspec.msgpack.encode(RecordsCall()))
+
+
+def test_threads_of_an_import_share_the_connection_one_call_at_a_time(server: Server, shop: Path) -> None:
+    connection = connected(app.open_shop(shop, {}))
+    assert connection is not None
+    keys = [[ItemKey("item", f"T-{number}-{each}") for each in range(3)] for number in range(40)]
+
+    def rows(some: list[ItemKey]) -> list[int]:
+        answer = connection.call("POST", RECORDS, msgspec.msgpack.encode(RecordsCall(rows=some)))
+        return msgspec.msgpack.decode(answer, type=RecordsAnswer).rows
+
+    with closing(connection), ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(rows, keys))
+    log_rows = {key: row for row, key in enumerate(_keys(shop))}
+    assert given == [[log_rows[key] for key in some] for some in keys]
 
 
 def test_a_server_that_was_killed_is_not_asked(shop: Path, files: Path) -> None:

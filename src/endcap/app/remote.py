@@ -6,6 +6,7 @@ Knows how the server is reached, not what is sent.
 
 import http.client
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -46,7 +47,8 @@ _PAGE: Final = 50_000
 class Connection:
     """To a running server. Calls wait for their answers, one after the other, and let it rest as long as each took.
 
-    So an import never has more than one chunk under way and leaves at least half of the server to shoppers.
+    So an import, whose threads share it, never has more than one chunk under way and leaves at least half of the server
+    to shoppers.
     """
 
     def __init__(self, server: Running) -> None:
@@ -55,12 +57,21 @@ class Connection:
         parts = urlsplit(server.address)
         self._http = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S)
         self._answered = time.monotonic()
+        self._turn = threading.Lock()
 
     def call(self, method: str, path: str, body: bytes = b"", media_type: str = MESSAGE_PACK) -> bytes:
         """The body of the answer; asked again while the server says that it is too busy.
 
         Raises: BackendUnavailable where it went away, InvalidRequest where it refused.
         """
+        with self._turn:
+            return self._asked(method, path, body, media_type)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._http.close()
+
+    def _asked(self, method: str, path: str, body: bytes, media_type: str) -> bytes:
         deadline = time.monotonic() + _WAIT_S
         while True:
             started = time.monotonic()
@@ -73,10 +84,6 @@ class Connection:
                 wrong = InvalidRequest if status < 500 else BackendUnavailable
                 raise wrong(f"the server at {self.address} answered {status}: {detail}")
             time.sleep(min(retry_after_s, 5.0))
-
-    def close(self) -> None:
-        """End the connection."""
-        self._http.close()
 
     def _answer(self, method: str, path: str, body: bytes, media_type: str) -> tuple[int, bytes, float]:
         if time.monotonic() - self._answered > _IDLE_S:
