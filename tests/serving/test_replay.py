@@ -34,8 +34,9 @@ from endcap.snapshot import Snapshot
 from endcap.state import Moment
 from servers import Server, serving
 
-DECISIONS = 840
-"""Calls; a fifth of them are answered with two lists, so 1,008 decisions are replayed."""
+CALLS = 720
+DECISIONS = 1_008
+"""Two of five calls are answered with two lists."""
 FILTERS = ("price < 10", "brand = 'Arda' AND price < 15", "category_1 = 'Home'", "stock > 1")
 PLACEMENTS = ("home", "product", "cart", "discovery")
 
@@ -49,13 +50,13 @@ def event(generator: np.random.Generator, visitor: str, now: int, *, late: bool)
 
 
 def answers(server: Server, call: dict[str, object], number: int) -> list[dict[str, Any]]:
-    """One list for `call`; of every tenth the next one too, and every tenth as the first of a page."""
-    if number % 10 == 3:
+    """One list for `call`; of every fifth the next one too, and every fifth as the first of a page."""
+    if number % 5 == 3:
         page = [call, {**call, "placement": "home"}]
         answered: list[dict[str, Any]] = server.post("/v1/recommendations:batch", requests=page)["answers"]
         return answered
     first = server.post("/v1/recommendations", **call)
-    if number % 10 != 6:
+    if number % 5 != 1:
         return [first]
     following = server.http.get(f"/v1/recommendations/{first['recommendation_id']}/next")
     assert following.status_code == 200, following.text
@@ -69,7 +70,7 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     generator = np.random.Generator(np.random.Philox(11))
     versions = set()
     with serving(folder, deadline_ms=60_000, snapshot_poll_ms=100) as server:
-        for number in range(DECISIONS):
+        for number in range(CALLS):
             visitor, now = f"v{generator.integers(30)}", app.now_ms()
             posted = [event(generator, visitor, now, late=number % 3 == 0) for _ in range(generator.integers(0, 3))]
             if posted:
@@ -81,7 +82,7 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             if number % 40 == 0:
                 offer = {"id": f"SKU-{generator.integers(60)}", "price": f"{5 + number / 100:.2f}", "stock": number % 3}
                 server.post_offers([offer])
-            if number == DECISIONS // 2:
+            if number == CALLS // 2:
                 app.train(app.open_shop(folder, {}), lambda _: None)
                 time.sleep(1)
             placement = PLACEMENTS[number % 4]
@@ -116,7 +117,7 @@ def test_another_process_makes_every_decision_again_bit_for_bit(decided: tuple[P
     program = Path(__file__).with_name("replayer.py")
     done = subprocess.run([sys.executable, program, tmp_path], capture_output=True, text=True, check=True)
     replayed = json.loads(done.stdout)
-    assert len({recommendation_id for recommendation_id, _ in replayed}) == DECISIONS + DECISIONS // 5
+    assert len({recommendation_id for recommendation_id, _ in replayed}) == DECISIONS
     assert [each for each in replayed if each[1]] == []
 
 
