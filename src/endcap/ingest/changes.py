@@ -83,7 +83,7 @@ class Writer:
     def finish(self) -> None:
         """Append what waits; when this returns, all is folded."""
         self.flush()
-        self.flush()
+        self.flush()  # which waits for the first and counts what it appended
         self._folding.result()
         self._appender.shutdown()
         self._folder.shutdown()
