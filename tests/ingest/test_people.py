@@ -100,14 +100,18 @@ def test_the_same_rows_again_in_any_cut_and_order_link_and_add_nothing(
     assert (links(shop), shop.log.end("events")) == (known, people)
 
 
-def test_an_erased_person_s_rows_in_another_old_file_are_not_taken_in(
-    shop: Ports, read: Callable[[list[str]], Summary], now: int
-) -> None:
-    read(ROWS)
+def erase_ann(shop: Ports, now: int) -> None:
     people = open_identities(shop.secret, shop.log)
     person = find_person(people, shop.secret, shop.log, ("ann", ""))
     shop.log.append("events", [tombstone_entry(tombstone(people, person, now))])
     finish(Stores(shop.log, shop.kv, shop.tables.forget, ()))
+
+
+def test_an_erased_person_s_rows_in_another_old_file_are_not_taken_in(
+    shop: Ports, read: Callable[[list[str]], Summary], now: int
+) -> None:
+    read(ROWS)
+    erase_ann(shop, now)
     ann = keyed_hash(shop.secret, "user", "ann")
     other = [
         "view_item,2023-10-01 08:01,A,,cookie",
@@ -294,10 +298,7 @@ def test_a_login_of_someone_erased_since_is_counted_and_links_nobody(
     shop: Ports, read: Callable[[list[str]], Summary], now: int
 ) -> None:
     read(ROWS)
-    people = open_identities(shop.secret, shop.log)
-    person = find_person(people, shop.secret, shop.log, ("ann", ""))
-    shop.log.append("events", [tombstone_entry(tombstone(people, person, now))])
-    finish(Stores(shop.log, shop.kv, shop.tables.forget, ()))
+    erase_ann(shop, now)
     end = shop.log.end("events")
     old = [
         "login,2023-10-01 08:01,,ann,tablet",

@@ -6,6 +6,7 @@ What unpacks to far more than it is, breaks off, or is no text is refused while 
 import codecs
 import io
 import zlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from hashlib import blake2b, file_digest
 from pathlib import Path
@@ -124,8 +125,9 @@ class _Reader(io.RawIOBase):
         self._below.close()
         super().close()
 
+    @abstractmethod
     def _more(self) -> bytes:
-        raise NotImplementedError
+        """The next bytes, none at the end."""
 
 
 class _Unpacked(_Reader):

@@ -70,8 +70,8 @@ class Loader(AbstractContextManager["Loader"]):
         self._people = open_identities(shop.secret, shop.log)
         self.seen = Occurrences()
         self._appender, self._folder = ThreadPoolExecutor(1, "append"), ThreadPoolExecutor(1, "fold")
-        self._appending: Future[None] = _done()
-        self._folding: Future[None] = _done()
+        self._appending: Future[None] = self._appender.submit(lambda: None)
+        self._folding: Future[None] = self._folder.submit(lambda: None)
         self._unfolded: list[Batch] = []
         self._unkept = 0
         self.fresh = self.known = self.bots = self.new_items = self.erased = 0
@@ -207,12 +207,6 @@ class Loader(AbstractContextManager["Loader"]):
             keep = self._unkept >= _KEEP
             self._unkept = 0 if keep else self._unkept
             self._folding = self._folder.submit(take_in, self._shop, batch, keep=keep)
-
-
-def _done() -> Future[None]:
-    future = Future[None]()
-    future.set_result(None)
-    return future
 
 
 class _Ids(NamedTuple):
