@@ -7,7 +7,7 @@ imported where they are opened, so that serving loads no training library.
 from endcap.app.audit import Files, Terms, Told, audit
 from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
-from endcap.app.learning import Outputs, corpus, evaluate, train
+from endcap.app.learning import Outputs, Sampled, corpus, evaluate, evaluate_data, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
 from endcap.app.privacy import Named, erase, export
 from endcap.app.refresh import refresh
@@ -39,6 +39,7 @@ __all__ = [
     "Options",
     "Outputs",
     "Pages",
+    "Sampled",
     "Shop",
     "Terms",
     "Told",
@@ -47,6 +48,7 @@ __all__ = [
     "create_key",
     "erase",
     "evaluate",
+    "evaluate_data",
     "explain",
     "export",
     "health",

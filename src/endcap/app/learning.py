@@ -1,8 +1,9 @@
 """What a shop's history teaches: training and evaluation."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from rich.console import RenderableType
 
+    from endcap.domain.ids import ItemKey
+    from endcap.evaluation import Evaluation, Terms
     from endcap.snapshot import Snapshot
     from endcap.training import Corpus, Protocol
 
@@ -103,6 +106,34 @@ def published(shop: Shop, snapshot: "Snapshot", whose: bytes, sides: Mapping[str
     return written.version
 
 
+def evaluate_data(asked: "Sampled", outputs: "Outputs", report: Report) -> "RenderableType":
+    """The ladder of a data set in a folder, fit to be printed. Raises: InvalidRequest, InvalidFeed, GateRefused."""
+    from endcap import evaluation
+    from endcap.backends.encoder.lexical import fit_lexical
+
+    if asked.protocol not in evaluation.DATA_PROTOCOLS:
+        known = ", ".join(evaluation.DATA_PROTOCOLS)
+        raise InvalidRequest(f"--protocol {asked.protocol} is unknown; expected one of {known}")
+    report("reading events")
+    dataset = evaluation.read_dataset(asked.directory, asked.protocol, asked.split, fit_lexical)
+    if asked.protocol in PROTOCOLS:
+        split = evaluation.Split(asked.split, dataset.split)
+        found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, evaluation.open_policy(), report)
+        found = replace(found, predictions=found.predictions.renamed(dataset.named))
+    else:
+        found = evaluation.evaluate_dataset(dataset, asked.terms, None, report)
+    return _written(found, dataset.corpus.keys, outputs)
+
+
+class Sampled(NamedTuple):
+    """A folder with a data set, and how it is asked."""
+
+    directory: Path
+    protocol: str
+    split: str
+    terms: "Terms"
+
+
 class Outputs(NamedTuple):
     """The files that an evaluation writes, None: not."""
 
@@ -125,10 +156,16 @@ def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report)
     report("reading history")
     history, split = corpus(shop), evaluation.Split(date, begin)
     found = evaluation.evaluate(history, cast("Protocol", protocol), split, shop.policy(), report)
+    return _written(found, history.keys, outputs)
+
+
+def _written(found: "Evaluation", keys: "Sequence[ItemKey]", outputs: Outputs) -> "RenderableType":
+    from endcap import evaluation
+
     if outputs.json:
         outputs.json.write_bytes(evaluation.to_json(found))
     if outputs.predictions:
-        evaluation.write_predictions(found.predictions, history.keys, outputs.predictions)
+        evaluation.write_predictions(found.predictions, keys, outputs.predictions)
     if outputs.chart:
         from endcap.evaluation.chart import draw_chart
 

@@ -128,22 +128,39 @@ def refresh(shop: ShopOption = SHOP) -> None:
 
 @app.command()
 def evaluate(
-    protocol: Annotated[str, typer.Option(help="next-basket or time-split.")],
-    split: Annotated[str, typer.Option(help="ISO date that parts history from cases, in the shop's time zone.")],
+    protocol: Annotated[
+        str, typer.Option(help="next-basket or time-split; with --data also next-item, leave-one-out, rerank.")
+    ],
+    split: Annotated[str, typer.Option(help="ISO date that parts history from cases, in the shop's time zone.")] = "",
+    data: Annotated[Path | None, typer.Option(help="A folder with events.parquet, instead of a shop.")] = None,
+    exclude_current: Annotated[
+        bool, typer.Option("--exclude-current", help="next-item: never propose the session's last item.")
+    ] = False,
+    fold_validation: Annotated[
+        bool, typer.Option("--fold-validation", help="leave-one-out: learn from the validation items too.")
+    ] = False,
+    stage: Annotated[
+        Literal["test", "validation"], typer.Option(help="What is asked: validation never looks at the test.")
+    ] = "test",
     json: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the best 100 items of each case as Parquet.")] = None,
     chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
     shop: ShopOption = SHOP,
 ) -> None:
-    """Say what each layer adds, measured on the shop's own history before and after a date."""
+    """Say what each layer adds, measured on the shop's own history or on any data set (docs/evaluation.md)."""
     from rich.console import Console
 
     from endcap import app as root
     from endcap.cli.terminal import stages
+    from endcap.evaluation.stages import Terms
 
     outputs = root.Outputs(json, predictions, chart)
     with stages() as report:
-        summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report)
+        if data is None:
+            summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report)
+        else:
+            terms = Terms(stage, fold_validation, exclude_current)
+            summary = root.evaluate_data(root.Sampled(data, protocol, split, terms), outputs, report)
     Console(width=max(Console().width, 100)).print(summary)
     for written in filter(None, outputs):
         typer.echo(f"written: {written}")

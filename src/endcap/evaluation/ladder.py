@@ -1,6 +1,7 @@
 """The layer ladder of one shop: layers fitted on what lies before the split, cases cut from what lies after it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,12 +12,18 @@ from endcap.domain.arrays import Rows
 from endcap.domain.events import Kind
 from endcap.domain.requests import Request
 from endcap.evaluation.contest import Contender, Contest, Report, measure
+from endcap.evaluation.datasets import Dataset
 from endcap.evaluation.results import Evaluation, Split
+from endcap.evaluation.stages import Terms, inner_fold, outer_fold
 from endcap.evaluation.tally import Listing
-from endcap.policy import Policy
+from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.snapshot import Snapshot
 from endcap.state import State, observe
 from endcap.training import Corpus, Layer, Protocol, cases, train_layers
+from endcap.training.fit import layers_of, learn_fold, quota_policy
+from endcap.training.folds import asked_cases, standing
+from endcap.training.history import History
+from endcap.training.profile import Profile, shape_of
 
 REACH: Final = 100
 """How many proposals of a source count for its candidate recall."""
@@ -40,6 +47,43 @@ def evaluate(corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, r
         len(corpus.keys),
     )
     return measure(contest, cases(corpus, split.at, protocol), report)
+
+
+def open_policy() -> Policy:
+    """The policy of a data set that is cut by time: that of a new shop."""
+    return parse_policy(DEFAULT_POLICY)
+
+
+def evaluate_dataset(dataset: Dataset, terms: Terms, chosen: Profile | None, report: Report) -> Evaluation:
+    """The ladder on a data set of a protocol that cuts by sequence; see `evaluate`. `chosen` None: by its shape."""
+    history = dataset.corpus.history()
+    outer = outer_fold(dataset, history, terms)
+    profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
+    report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
+    inner = inner_fold(history, outer, profile)
+    learned = learn_fold(dataset.corpus, history, outer.learned, inner, profile, report)
+    trained, policy = layers_of(learned), quota_policy(profile)
+    contest = Contest(
+        dataset.protocol,
+        Split("", 0),
+        tuple(_contender(layer, policy) for layer in trained.layers),
+        trained.left_out,
+        _proposer(trained.layers[-1].snapshot),
+        np.unique(history.row[outer.learned]).astype(np.int32),
+        len(dataset.corpus.keys),
+    )
+    shop = standing(dataset.corpus, history.where(outer.learned))
+    found = (replace(case, id=_named(dataset, history, int(case.id))) for case in asked_cases(history, outer, shop))
+    return measure(contest, found, report)
+
+
+def _named(dataset: Dataset, history: History, target: int) -> str:
+    """The file's name of the question that line `target` answers."""
+    if dataset.protocol != "next-item":
+        return dataset.person(history.keys[history.shopper[target]])
+    session = int(history.given_session[target])
+    unit = dataset.sessions[session - 1] if session else dataset.person(history.keys[history.shopper[target]])
+    return f"{unit}:{dataset.place[history.offset[target]]}"
 
 
 def _contender(layer: Layer, policy: Policy) -> Contender:

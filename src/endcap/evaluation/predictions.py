@@ -1,8 +1,8 @@
 """The lists of an evaluation, best items only, and their Parquet file."""
 
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,10 @@ class Predictions:
     counts: Ints
     rows: Rows
     scores: Floats
+
+    def renamed(self, named: Callable[[str], str]) -> "Predictions":
+        """The same lists under the names that `named` gives the cases."""
+        return replace(self, cases=tuple(map(named, self.cases)))
 
 
 class Collector:

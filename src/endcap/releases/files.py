@@ -34,7 +34,7 @@ from endcap.releases.seal import SEALED
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
-from endcap.retrieval.sessions import SessionIndex, SessionNeighbours
+from endcap.retrieval.sessions import SessionConfig, SessionIndex, SessionNeighbours
 from endcap.retrieval.tables import Table
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Memory
@@ -46,8 +46,8 @@ PARTS: Final[dict[str, Any]] = {
     part.__name__: part
     for part in (
         Affinity, Blend, CategoryPopularity, Context, FeatureSet, ItemFacts, ItemStatistics, Memory, Neighbours,
-        OwnPurchases, Personal, RegionPopularity, SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot,
-        Table, Touches, Trees, Votes,
+        OwnPurchases, Personal, RegionPopularity, SessionConfig, SessionIndex, SessionNeighbours, Shortlist, Similarity,
+        Snapshot, Table, Touches, Trees, Votes,
     )
 }  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""Session neighbours: sessions like this one, and what else was in them (VMIS-kNN family)."""
+"""Session neighbours: sessions like this one, and what else was in them (VMIS-kNN and VSTAN family)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.retrieval.tables import Table, best
@@ -16,8 +16,8 @@ from endcap.state import Memory, Moment
 class SessionIndex:
     """Bare sessions, without ids or times.
 
-    `items` lists the distinct rows of each session, oldest session first; `sessions` lists, for every row, the latest
-    sessions that hold it (capped); `idf` float32 [rows].
+    `items` lists the distinct rows of each session in the order in which they were last touched, oldest session first;
+    `sessions` lists, for every row, the latest sessions that hold it (capped); `idf` float32 [rows].
     """
 
     items: Table
@@ -47,29 +47,110 @@ class SessionPeople(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionNeighbours:
-    """The `neighbours` sessions with the largest overlap with the trail vote for their items.
+class SessionConfig:
+    """How sessions are found and how they vote.
 
-    Similarity is the sum over shared rows of memory times idf, divided by the neighbour's size^`size_power`; an item's
-    vote is the sum of the similarities of the sessions that hold it, times its idf^`idf_power` (Ludewig & Jannach 2018,
-    VSKNN; Kersbergen et al. 2022, VMIS-kNN: an index with a recency cap).
+    The `neighbours` most similar count. A session's similarity is divided by its size^`size_power` and halves every
+    `half_life` of the index (a share of its sessions). Items `d` places from the newest match count `decay`^(d - 1),
+    times `backward` where they stand before it; the matched item itself counts `again`. A vote is multiplied by the
+    item's idf^`idf_power`.
+    """
+
+    neighbours: int
+    size_power: float
+    idf_power: float
+    half_life: float
+    decay: float
+    backward: float
+    again: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNeighbours:
+    """The sessions with the largest overlap with the trail vote for their items.
+
+    Similarity is the sum over shared rows of memory times idf (Ludewig & Jannach 2018, VSKNN; Kersbergen et al. 2022,
+    VMIS-kNN: an index with a recency cap); votes fall with the distance to the match, and sessions with their age (Garg
+    et al. 2019, STAN).
     """
 
     name: str
     index: SessionIndex
     memory: Memory
-    neighbours: int
-    size_power: float
-    idf_power: float
+    config: SessionConfig
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """Votes of the nearest sessions."""
         rows, weights = moment.trail.strengths(self.memory)
         known = rows < len(self.index.idf)
-        rows = rows[known]
-        sessions, overlap = self.index.sessions.sums(rows, weights[known] * self.index.idf[rows])
-        starts = self.index.items.starts
-        size = (starts[sessions + 1] - starts[sessions]).astype(np.float32)
-        nearest = best(sessions, (overlap / size**self.size_power).astype(np.float32), self.neighbours)
-        found, votes = self.index.items.sums(nearest.rows, nearest.votes)
-        return best(found, (votes * self.index.idf[found] ** self.idf_power).astype(np.float32), limit)
+        if not known.all():
+            rows, weights = rows[known], weights[known]
+        index, config = self.index, self.config
+        sessions, overlap = index.sessions.sums(rows, weights * index.idf[rows])
+        similarity = _similarity(sessions, overlap, index.items.starts, config.size_power, config.half_life)
+        nearest = best(sessions, similarity, config.neighbours)
+        found, votes = _votes(
+            nearest.rows, nearest.votes, index.items.starts, index.items.rows, rows, index.idf,
+            config.decay, config.backward, config.again, config.idf_power,
+        )  # fmt: skip
+        return best(found, votes, limit)
+
+
+@compiled
+def _similarity(sessions: Rows, overlap: Floats, starts: Ints, size_power: float, half_life: float) -> Floats:
+    similarity = np.empty(len(sessions), np.float32)
+    rate = np.log(0.5) / (half_life * (len(starts) - 1))
+    for place in range(len(sessions)):
+        session = sessions[place]
+        size = starts[session + 1] - starts[session]
+        similarity[place] = overlap[place] * size**-size_power * np.exp(rate * (len(starts) - 2 - session))
+    return similarity
+
+
+@compiled
+def _votes(  # noqa: C901, PLR0912, PLR0913 - a kernel takes its columns one by one, in one loop
+    sessions: Rows, similarity: Floats, starts: Ints, items: Rows, trail: Rows, idf: Floats,
+    decay: float, backward: float, again: float, idf_power: float,
+) -> tuple[Rows, Floats]:  # fmt: skip
+    touched = 0
+    for session in sessions:
+        touched += starts[session + 1] - starts[session]
+    capacity = 16
+    while capacity < 2 * touched:
+        capacity *= 2
+    slots, sums = np.full(capacity, np.int32(-1), np.int32), np.zeros(capacity, np.float32)
+    found = np.empty(touched, np.int32)
+    size = 0
+    for number in range(len(sessions)):
+        begin, end = starts[sessions[number]], starts[sessions[number] + 1]
+        match = -1
+        for row in trail:
+            for place in range(begin, end):
+                if items[place] == row:
+                    match = place
+                    break
+            if match >= 0:
+                break
+        for place in range(begin, end):
+            if place == match:
+                value = again
+            elif place > match:
+                value = decay ** (place - match - 1)
+            else:
+                value = backward * decay ** (match - place - 1)
+            if value <= 0:
+                continue
+            row = items[place]
+            slot = (np.int64(row) * 2654435761 & 0x7FFFFFFF) & (capacity - 1)
+            while slots[slot] != -1 and slots[slot] != row:
+                slot = (slot + 1) & (capacity - 1)
+            if slots[slot] == -1:
+                slots[slot] = row
+                found[size] = slot
+                size += 1
+            sums[slot] += similarity[number] * np.float32(value)
+    found = found[:size]
+    rows, votes = slots[found], sums[found]
+    for place in range(size):
+        votes[place] *= idf[rows[place]] ** idf_power
+    return rows, votes

@@ -24,7 +24,8 @@ class Corpus:
     """All that training reads: lines (schema INTERACTIONS), catalog changes in log order, one key a row.
 
     `offset` is the log offset it was read at; `fit_encoder` fits a text encoder on the shop's own texts; `links` say
-    which visitors turned out to be which users.
+    which visitors turned out to be which users. Lines `as_filed` are taken as they stand: nobody in them is a bot, and
+    people come in the order of their keys.
     """
 
     interactions: pa.Table
@@ -33,6 +34,7 @@ class Corpus:
     offset: int
     fit_encoder: Callable[[Sequence[str]], Encoder]
     links: tuple[Link, ...] = ()
+    as_filed: bool = False
 
     def history(self, until: int | None = None, people_at: int | None = None, groups_at: int | None = None) -> History:
         """The lines before `until` (None: all), with the people and the groups that were known at those times.
@@ -41,7 +43,7 @@ class Corpus:
         """
         linked = [link for link in self.links if link.user and (people_at is None or link.at < people_at)]
         users = {link.shopper: link.user for link in linked}
-        return read_history(self.interactions, self.groups(groups_at), until, users)
+        return read_history(self.interactions, self.groups(groups_at), until, users, self.as_filed)
 
     def groups(self, before: int | None = None) -> Rows:
         """int32 [rows]: the group that every row had `before` (None: has last), its own where it has none."""

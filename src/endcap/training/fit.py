@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from endcap.backends.encoder import Encoder
+from endcap.domain.arrays import Bools
 from endcap.domain.instants import DAY, iso
+from endcap.domain.placements import Placement
 from endcap.errors import GateRefused
 from endcap.features import FeatureSet
 from endcap.features.votes import Votes
@@ -17,10 +19,11 @@ from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.examples import Examples, collect
+from endcap.training.folds import Fold, asked_cases, ends, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
-from endcap.training.replay import Case, Protocol, next_baskets, next_items
+from endcap.training.replay import PLACEMENT, Case, Protocol, next_baskets, next_items
 from endcap.training.sources import LAYERS, Fitted, fit_sources
 
 Report = Callable[[str], None]
@@ -105,6 +108,38 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     return Learned(_ranked(snapshot, examples, profile), examples, sessions, fitted.encoder)
 
 
+def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
+    corpus: Corpus, history: History, learned: Bools, inner: Fold, profile: Profile, report: Report
+) -> Learned:
+    """Fit sources on what `inner` learns from, replay what it asks, refit the sources on the lines `learned`."""
+    policy = quota_policy(profile)
+    before = history.where(inner.learned)
+    report(f"fitting the sources on {len(before):,} lines")
+    shop = standing(corpus, before)
+    fitted = fit_sources(before, shop, ends(before), profile)
+    kept = np.zeros(len(inner.asked.target), np.bool_)
+    kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), profile.most_cases)).astype(np.int64))] = True
+    report(f"replaying {int(kept.sum()):,} of {len(kept):,} requests")
+    replayed = asked_cases(history, inner, shop, kept)
+    examples = collect(replayed, _snapshot(shop, fitted, ends(before)), policy, profile.negatives)
+    names = fitted.features.schema
+    known = history.where(learned)
+    report(f"fitting the sources on {len(known):,} lines")
+    shop = standing(corpus, known)
+    fitted = fit_sources(known, shop, ends(known), profile)
+    examples = _aligned([(names, examples)], fitted.features.schema)
+    report(f"fitting the ranker on {len(examples.wanted):,} examples")
+    snapshot = _ranked(_snapshot(shop, fitted, ends(known)), examples, profile)
+    sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
+    return Learned(snapshot, examples, sessions, fitted.encoder)
+
+
+def quota_policy(profile: Profile) -> Policy:
+    """The one placement of an evaluation on a data set: the quotas of `profile`, and no rule."""
+    placement = Placement(PLACEMENT, quota=profile.quota, quotas=profile.quotas)
+    return Policy("", {PLACEMENT: placement})
+
+
 def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
     history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, report: Report
 ) -> tuple[tuple[str, ...], Examples]:
@@ -187,7 +222,12 @@ def train_layers(
     corpus: Corpus, split: int, protocol: Protocol, report: Report, names: Collection[str] = (*LAYERS, HYBRID)
 ) -> Layers:
     """The layers of the ladder that are in `names`, all fitted on what lies before the split alone, in one training."""
-    snapshot, examples, *_ = learn(corpus, split, protocol, report)
+    return layers_of(learn(corpus, split, protocol, report), names)
+
+
+def layers_of(learned: Learned, names: Collection[str] = (*LAYERS, HYBRID)) -> Layers:
+    """The layers of the ladder that are in `names`, out of one training."""
+    snapshot, examples, *_ = learned
     layers, left_out = [], []
     below: tuple[str, ...] = ()
     for layer, added in LAYERS.items():

@@ -6,7 +6,7 @@ a shop without a person learns what it would have learned had that person never 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,6 +25,10 @@ WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHA
 """What a line counts for popularity and neighbours; impressions, removals and refunds count nothing."""
 
 _NO_LINKS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+_OF_LINES: Final = (
+    "time", "kind", "row", "group", "quantity", "price", "basket", "given_session", "offset", "region",
+    "shopper", "session",
+)  # fmt: skip
 _CONTENT: Final = ("time", "kind", "row", "quantity", "price", "region")
 
 
@@ -65,6 +69,11 @@ class History:
         """The lines of `index` as `state.fold` takes them."""
         return Events(self.time[index], self.row[index], self.kind[index], self.given_session[index])
 
+    def where(self, kept: Bools) -> "History":
+        """The lines `kept` bool [n] alone; people and sessions keep their numbers."""
+        columns = {name: getattr(self, name)[kept] for name in _OF_LINES}
+        return replace(self, **columns, starts=np.r_[0, np.cumsum(kept)][self.starts].astype(np.int64))
+
     @property
     def weight(self) -> NDArray[np.float32]:
         """float32 [n] of `WEIGHTS`."""
@@ -72,11 +81,16 @@ class History:
 
 
 def read_history(
-    interactions: pa.Table, group: Rows, before: int | None = None, users: Mapping[bytes, bytes] = _NO_LINKS
+    interactions: pa.Table,
+    group: Rows,
+    before: int | None = None,
+    users: Mapping[bytes, bytes] = _NO_LINKS,
+    as_filed: bool = False,
 ) -> History:
     """The lines of `interactions` (INTERACTIONS) before `before` that no bot left; `group` int32 [rows] maps rows.
 
-    `users` maps the keys of visitors to those of the users who they are.
+    `users` maps the keys of visitors to those of the users who they are. With `as_filed` nobody is a bot, and people
+    are in the order of their keys.
     """
     table = interactions.filter(pa.compute.invert(interactions["bot"]))
     if before is not None:
@@ -89,10 +103,12 @@ def read_history(
     columns["shopper"] = person[encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
     order = np.lexsort(tuple(columns[name] for name in reversed(("shopper", *_CONTENT))))
     columns = {name: column[order] for name, column in columns.items()}
-    people = ~_bots(columns)
-    columns = {name: column[people] for name, column in columns.items()}
+    if not as_filed:
+        people = ~_bots(columns)
+        columns = {name: column[people] for name, column in columns.items()}
     starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
-    return _ordered(columns, starts, keys, group, regions)
+    numbered = np.argsort(np.array(keys, "S16")) if as_filed else _by_content(columns, starts)
+    return _ordered(columns, starts, numbered, (keys, regions), group)
 
 
 def _bots(columns: Mapping[str, NDArray[Any]]) -> Bools:
@@ -108,13 +124,22 @@ def _people(keys: list[bytes], users: Mapping[bytes, bytes]) -> tuple[list[bytes
     return list(numbers), np.array(person, np.int32)
 
 
-def _ordered(
-    columns: dict[str, NDArray[Any]], starts: Ints, keys: list[bytes], group: Rows, regions: tuple[str, ...]
-) -> History:
+def _by_content(columns: Mapping[str, NDArray[Any]], starts: Ints) -> Ints:
+    """The people in the order of their first event, then of a digest of what they did."""
     content = np.ascontiguousarray(np.stack([columns[name].astype(np.int64) for name in _CONTENT], axis=1))
     firsts = columns["time"][starts[:-1]]
     digests = [hashlib.blake2b(content[a:b].tobytes(), digest_size=8).digest() for a, b in pairwise(starts)]
-    numbered = np.lexsort((np.array(digests, "S8") if digests else np.empty(0, "S8"), firsts))
+    return np.lexsort((np.array(digests, "S8") if digests else np.empty(0, "S8"), firsts))
+
+
+def _ordered(
+    columns: dict[str, NDArray[Any]],
+    starts: Ints,
+    numbered: Ints,
+    names: tuple[list[bytes], tuple[str, ...]],
+    group: Rows,
+) -> History:
+    keys, regions = names
     lengths = np.diff(starts)[numbered]
     index = np.repeat(starts[:-1][numbered] - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(lengths.sum())
     columns = {name: column[index] for name, column in columns.items()}

@@ -1,19 +1,21 @@
 """Training profiles: the fitted parts' settings by the shape of the data, recognised from the data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
+from endcap.retrieval.sessions import SessionConfig
 from endcap.state import Memory
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
 from endcap.training.ranker import RankerConfig
 from endcap.training.vectors import FactorConfig
 
-Shape: TypeAlias = Literal["baskets", "sessions"]
+Shape: TypeAlias = Literal["baskets", "sessions", "reviews"]
 _MOSTLY: Final = 0.9
 
 
@@ -30,14 +32,19 @@ class Profile:
     factors: FactorConfig
     personal_basket_decay: float
     personal_half_life: float
-    session_neighbours: int
+    session_memory: Memory
+    sessions: SessionConfig
     longest_session: int
     windows: tuple[int, ...]
     """Days before the end at which replayed windows begin, all as long as the shortest; for baskets, each asks for the
     next basket."""
+    held_back: int
+    """How many of a shopper's last lines the ranker learns from, where no clock is common to all."""
     most_cases: int
     negatives: int
     ranker: RankerConfig
+    quota: int
+    quotas: Mapping[str, int]
 
 
 BASKETS: Final = Profile(
@@ -56,12 +63,16 @@ BASKETS: Final = Profile(
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=240),
     personal_basket_decay=0.9,
     personal_half_life=160,
-    session_neighbours=100,
+    session_memory=Memory(step_decay=0.75, half_life_days=90, most=24),
+    sessions=SessionConfig(100, size_power=0.5, idf_power=0.5, half_life=10.0, decay=1.0, backward=1.0, again=1.0),
     longest_session=120,
     windows=(60, 90, 120, 150, 180, 210),
+    held_back=1,
     most_cases=30_000,
     negatives=40,
     ranker=RankerConfig(models=2, trees=200, learning_rate=0.1),
+    quota=80,
+    quotas={"personal": 200},
 )  # fmt: skip
 
 SESSIONS: Final = Profile(
@@ -80,12 +91,26 @@ SESSIONS: Final = Profile(
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
     personal_basket_decay=0.85,
     personal_half_life=60,
-    session_neighbours=150,
+    session_memory=Memory(step_decay=0.7, half_life_days=3, most=10),
+    sessions=SessionConfig(150, size_power=0.5, idf_power=0.5, half_life=1.0, decay=0.9, backward=0.8, again=1.0),
     longest_session=60,
     windows=(10,),
+    held_back=1,
     most_cases=15_000,
     negatives=30,
     ranker=RankerConfig(models=1, trees=200, learning_rate=0.12),
+    quota=80,
+    quotas={},
+)  # fmt: skip
+
+REVIEWS: Final = replace(
+    SESSIONS,
+    shape="reviews",
+    cooccurrence=PairConfig(
+        window=8, reach=16, decay=0.8, backward=0.2, half_life_days=1000, size_power=0.15,
+        popularity_power=0.0, shrinkage=1, most=200,
+    ),
+    near=Memory(step_decay=0.5, half_life_days=1000, most=10),
 )  # fmt: skip
 
 
@@ -103,3 +128,15 @@ def profile_of(history: History, end: int) -> Profile:
     before = history.time < windows(int(history.time.min()), end, BASKETS)[0]
     settled = np.isin(history.kind[before], (Kind.PURCHASE, Kind.REFUND))
     return BASKETS if settled.size and settled.mean() >= _MOSTLY else SESSIONS
+
+
+def shape_of(learned: History, *, timed: bool) -> Profile:
+    """The profile of a data set by what is learned from it.
+
+    Baskets as for a shop; reviews where no event has a session and either time is unknown or nine sessions in ten, by
+    idle time, have one line; sessions otherwise.
+    """
+    if timed and profile_of(learned, int(learned.time.max()) + 1).shape == "baskets":
+        return BASKETS
+    single = (np.bincount(np.unique(learned.session, return_inverse=True)[1]) == 1).mean() >= _MOSTLY
+    return REVIEWS if not learned.given_session.any() and (single or not timed) else SESSIONS

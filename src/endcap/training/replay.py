@@ -15,10 +15,11 @@ from endcap.state import NEWCOMER, Shopper, State, fold
 from endcap.training.corpus import Shop
 from endcap.training.history import History
 
-Protocol: TypeAlias = Literal["next-basket", "time-split"]
+Protocol: TypeAlias = Literal["next-basket", "time-split", "next-item", "leave-one-out", "rerank"]
+"""How cases are cut; the first two by time, the others, for data sets, by sequence (`endcap.training.folds`)."""
 
 PLACEMENT = "home"
-_WANTED = 100
+WANTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +127,18 @@ def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) 
     key = history.keys[seen.shopper]
     return Case(
         id=key.hex(),
-        request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), _WANTED, shopper=key),
+        request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), WANTED, shopper=key),
         state=State(shopper_at(history, seen.known), shop.shelf),
         targets=np.unique(history.group[wanted]),
         bought=bought,
     )
 
 
-def shopper_at(history: History, known: slice) -> Shopper:
-    """The fold of the lines `known` of one shopper, the region that of the latest."""
+def shopper_at(history: History, known: slice, moved: int = 0) -> Shopper:
+    """The fold of the lines `known` of one shopper, each `moved` ms back, the region that of the latest."""
     region = history.regions[history.region[known.stop - 1]]
-    return fold(NEWCOMER, history.events(known), region=region)
+    events = history.events(known)
+    return fold(NEWCOMER, replace(events, time=events.time - moved) if moved else events, region=region)
 
 
 def seed_of(history: History, known: slice, at: int) -> int:

@@ -9,12 +9,16 @@ from endcap.training.history import History
 
 
 def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -> tuple[SessionIndex, Rows]:
-    """Sessions of 2 to `longest` distinct groups, oldest first; `most_per_row` latest sessions a row.
+    """Sessions of 2 to `longest` distinct groups, oldest first, each in the order of last touches.
+
+    A row keeps its `most_per_row` latest sessions.
 
     The second is int32 [sessions]: the shopper of each in `history`.
     """
     counted = history.weight > 0
-    pairs = np.unique(history.session[counted].astype(np.int64) * rows + history.group[counted])
+    pair = history.session[counted].astype(np.int64) * rows + history.group[counted]
+    pairs, latest = np.unique(pair[::-1], return_index=True)
+    pairs = pairs[np.argsort(-latest)]
     held_by, held = pairs // max(rows, 1), pairs % max(rows, 1)
     size = np.bincount(held_by) if len(pairs) else np.zeros(0, np.int64)
     ends = np.zeros(len(size), np.int64)
@@ -27,7 +31,7 @@ def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -
     shopper[history.session[counted]] = history.shopper[counted]
     session = number[held_by]
     session, row = session[session >= 0], held[session >= 0]
-    order = np.lexsort((row, session))
+    order = np.argsort(session, kind="stable")
     items = _lists(session[order], row[order], len(usable))
     latest = np.lexsort((-session, row))
     session, row = session[latest], row[latest]

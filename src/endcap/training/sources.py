@@ -80,10 +80,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         Neighbours("transitions", *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near),
         *(_near(name, space, everything, profile) for name, space in vectors.items()),
         _near(CONTENT_RARE, content, rare, profile),
-        SessionNeighbours(
-            "sessions", index,
-            short, profile.session_neighbours, 0.5, 0.5,
-        ),
+        SessionNeighbours("sessions", index, profile.session_memory, profile.sessions),
     ]  # fmt: skip
     known = tuple(source for source in sources if not _empty(source))
     families: list[Feature] = [

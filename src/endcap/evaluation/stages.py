@@ -1,0 +1,73 @@
+"""What an evaluation on a data set learns from and asks, by protocol and stage: tuned on validation, told on test."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from endcap.domain.arrays import Bools
+from endcap.errors import GateRefused
+from endcap.evaluation.datasets import Dataset
+from endcap.training.folds import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Fold,
+    asked_fold,
+    last_lines_fold,
+    latest_sessions,
+    next_item_fold,
+)
+from endcap.training.history import History
+from endcap.training.profile import Profile
+
+Stage: TypeAlias = Literal["validation", "test"]
+
+VALIDATION_SHARE: Final = 0.08
+"""Which share of the lines, those of the latest sessions, is asked where a data set marks no validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a data set is asked: the stage, and what the protocol leaves open."""
+
+    stage: Stage = "test"
+    fold_validation: bool = False
+    exclude_current: bool = False
+
+
+def outer_fold(dataset: Dataset, history: History, terms: Terms) -> Fold:
+    """What is learned from, and what is asked of it, in all. Raises: GateRefused where one of them is empty."""
+    label = dataset.label[history.offset]
+    if dataset.protocol == "next-item":
+        fold = _next_items(history, label == TEST, label == VALIDATION, terms)
+    else:
+        learned = label == TRAIN
+        if terms.stage == "test" and terms.fold_validation:
+            learned |= label == VALIDATION
+        fold = asked_fold(
+            history, learned, np.flatnonzero(label == (TEST if terms.stage == "test" else VALIDATION)), "known"
+        )
+    if not fold.learned.any() or not len(fold.asked.target):
+        raise GateRefused(
+            f"{int(fold.learned.sum()):,} events to learn from and {len(fold.asked.target):,} cases; expected some of "
+            "both: longer sessions or histories, or another protocol or split"
+        )
+    return fold
+
+
+def _next_items(history: History, test: Bools, validation: Bools, terms: Terms) -> Fold:
+    hides: Literal["none", "last"] = "last" if terms.exclude_current else "none"
+    if terms.stage == "test":
+        return next_item_fold(history, ~test, test, hides)
+    if not validation.any():
+        validation = latest_sessions(history, ~test, int(VALIDATION_SHARE * (~test).sum()))
+    return next_item_fold(history, ~test & ~validation, validation, hides)
+
+
+def inner_fold(history: History, outer: Fold, profile: Profile) -> Fold:
+    """What the ranker learns from: the end of what `outer` learns from, asked of the rest of it."""
+    if outer.hides == "known":
+        return last_lines_fold(history, outer.learned, profile.held_back)
+    latest = latest_sessions(history, outer.learned, profile.most_cases * 3 // 2)
+    return next_item_fold(history, outer.learned & ~latest, latest, outer.hides)
