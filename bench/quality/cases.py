@@ -91,11 +91,12 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The rankable `items` by number, what may be learned from, and the cases."""
+    """The rankable `items` by number, what may be learned from, and the cases; `titles` by item where they are read."""
 
     items: tuple[str, ...]
     learned: Lines
     cases: Cases
+    titles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def next_item(directory: Path, stage: Stage = "test", *, exclude_current: bool =
     asked = _before(sessions, sessions.select((pl.col("step") > 0) & ~again.fill_null(value=False)).to_series())
     ids = asked.ids + ":" + asked.known.group_by("case", maintain_order=True).len()["len"].cast(pl.String)
     current = asked.known.group_by("case", maintain_order=True).last() if exclude_current else asked.barred.head(0)
-    return _task(learned, _Asked(ids, asked.unit, asked.known, asked.wanted, current.select(_PAIR)))
+    return _task(learned, replace(asked, ids=ids, barred=current.select(_PAIR)))
 
 
 def leave_one_out(directory: Path, stage: Stage = "test", *, fold_validation: bool = False) -> Task:
@@ -152,8 +153,9 @@ def rerank(directory: Path, candidates: Path) -> Task:
     asked = _before(lines, lines.select(last & pl.col("unit").is_in(listed["case_id"].implode())).to_series())
     number = pl.DataFrame({"case": np.arange(len(asked.ids)), "case_id": asked.ids})
     among = number.join(listed, on="case_id", maintain_order="left").explode("item_ids").rename({"item_ids": "item_id"})
-    nothing = asked.barred.head(0)
-    return _task(lines.filter(~last), _Asked(asked.ids, asked.unit, asked.known, asked.wanted, nothing, among))
+    task = _task(lines.filter(~last), replace(asked, barred=asked.barred.head(0), among=among))
+    titles = dict(pl.read_parquet(directory / "catalog.parquet").select("id", "title").iter_rows())
+    return replace(task, titles=tuple(titles.get(item) or "" for item in task.items))
 
 
 def next_basket(directory: Path, split: datetime, until: datetime | None = None) -> Task:
@@ -188,7 +190,7 @@ def discovery(task: Task) -> Task:
     wanted = Pairs(case, cases.wanted.item[new])
     ids = tuple(cases.ids[index] for index in kept.tolist())
     found = Cases(ids, cases.unit[kept], known, wanted, Pairs(known.sequence, known.item))
-    return Task(task.items, task.learned, found)
+    return replace(task, cases=found)
 
 
 def _sequences(directory: Path, key: str) -> pl.DataFrame:

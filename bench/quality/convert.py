@@ -52,7 +52,10 @@ def diginetica(source: Path, sample: int | None) -> Frames:
 
 
 def amazon_beauty(source: Path, sample: int | None) -> Frames:
-    """Reviews in the order of time, without times; a digest of the title and names of categories and brand."""
+    """Reviews in the order of time, without times; a digest of the title and names of categories and brand.
+
+    A sample holds the shoppers with most of the items with most reviews, and these items: few of others meet.
+    """
     folder = source / "amazon_beauty_s3rec"
     events = pl.read_parquet(folder / "interactions.parquet").select(
         pl.col("user_id").alias("shopper_id"),
@@ -62,7 +65,7 @@ def amazon_beauty(source: Path, sample: int | None) -> Frames:
     items = pl.read_parquet(folder / "items.parquet").select(
         pl.col("asin").alias("id"), pl.col("text_id").alias("title"), pl.col("attribute_names").alias("attributes")
     )
-    return {"events": _spread(events, "shopper_id", sample), "catalog": items}
+    return {"events": _dense(events, sample), "catalog": items}
 
 
 def online_retail(source: Path, sample: int | None) -> Frames:
@@ -153,6 +156,16 @@ def convert(name: str, shared: Path, out: Path, sample: int | None = None) -> Pa
         rows.write_parquet(half, compression="zstd")
         half.rename(directory / f"{stem}.parquet")
     return directory
+
+
+def _dense(events: pl.DataFrame, wanted: int | None) -> pl.DataFrame:
+    """The events of the `wanted` shoppers with most of the `wanted` items that occur most often, with these items."""
+    if wanted is None:
+        return events
+    for key in ("item_id", "shopper_id"):
+        often = events.group_by(key).len().sort("len", key, descending=True).head(wanted)
+        events = events.join(often, on=key, how="semi", maintain_order="left")
+    return events
 
 
 def _spread(rows: pl.DataFrame, key: str, wanted: int | None) -> pl.DataFrame:

@@ -4,15 +4,15 @@ Each makes a scorer from what may be learned from.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from cases import Cases, Lines
-from measure import Floats, Scorer
 from numpy.typing import NDArray
 from scipy import sparse
+
+from cases import Cases, Lines, Task
+from measure import Floats, Scorer
 
 Matrix: TypeAlias = sparse.csr_array[Any, tuple[int, int]]
 
@@ -29,25 +29,34 @@ def trails(known: Lines, cases: int, items: int, weight: NDArray[np.float64]) ->
     return found
 
 
-def popularity(learned: Lines, items: int, days: float = np.inf) -> Scorer:
+@dataclass(frozen=True, slots=True)
+class Popularity:
     """How often every item occurs in the last `days`, what nobody did left out."""
-    counted = (learned.age <= days) & ~learned.nobody
-    counts = np.bincount(learned.item[counted], minlength=items)
-    return lambda cases: np.tile(counts.astype(np.float32), (len(cases), 1))
+
+    days: float = np.inf
+
+    def fit(self, task: Task) -> Scorer:
+        """The scorer."""
+        counted = (task.learned.age <= self.days) & ~task.learned.nobody
+        counts = np.bincount(task.learned.item[counted], minlength=len(task.items)).astype(np.float32)
+        return lambda cases: np.tile(counts, (len(cases), 1))
 
 
-def in_session(learned: Lines, items: int) -> Scorer:
+class InSession:
     """What occurs most often in the session, of equals the earlier; then what is popular."""
-    popular = popularity(learned, items)
 
-    def score(cases: Cases) -> Floats:
-        known, scores = cases.known, popular(cases)
-        scores *= _FILLING / (scores.max() + 1)
-        np.maximum.at(scores, (known.sequence, known.item), (1 / (2 + known.step)).astype(np.float32))
-        np.add.at(scores, (known.sequence, known.item), np.float32(1))
-        return scores
+    def fit(self, task: Task) -> Scorer:
+        """The scorer."""
+        popular = Popularity().fit(task)
 
-    return score
+        def score(cases: Cases) -> Floats:
+            known, scores = cases.known, popular(cases)
+            scores *= _FILLING / (scores.max() + 1)
+            np.maximum.at(scores, (known.sequence, known.item), (1 / (2 + known.step)).astype(np.float32))
+            np.add.at(scores, (known.sequence, known.item), np.float32(1))
+            return scores
+
+        return score
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +71,49 @@ class Personal:
     days: float = 90
     fill_up: bool = False
 
-    def fit(self, learned: Lines, items: int) -> Scorer:
+    def fit(self, task: Task) -> Scorer:
         """The scorer."""
-        popular = popularity(learned, items, self.days)
+        popular = Popularity(self.days).fit(task)
 
         def score(cases: Cases) -> Floats:
             known, scores = cases.known, popular(cases).astype(np.float64)
             scores *= _FILLING / (scores.max() + 1)
             weight = self.fade ** known.back() * 0.5 ** (known.age / self.half_life)
-            counts = trails(known, len(cases), items, weight).toarray()
+            counts = trails(known, len(cases), len(task.items), weight).toarray()
             return np.where(counts > 0, counts + scores, scores * _FILLING if self.fill_up else 0)
 
         return score
 
 
-def bm25(titles: Sequence[str], last: int) -> Scorer:
-    """How well an item's title answers the words of the case's `last` titles; `titles` are by item.
+@dataclass(frozen=True, slots=True)
+class Bm25:
+    """How well an item's title answers the words of the case's `last` titles.
 
     Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009, eq. 3.15), k1 1.2, b .75.
     """
-    words: dict[str, int] = {}
-    lines = [
-        (row, words.setdefault(word, len(words)), times)
-        for row, title in enumerate(titles)
-        for word, times in Counter(title.lower().split()).items()
-    ]
-    row, word, times = np.array(lines, np.int64).T
-    counts = sparse.coo_array((times.astype(np.float32), (row, word)), (len(titles), len(words))).tocsr()
-    length = np.asarray(counts.sum(axis=1))
-    held = np.bincount(word, minlength=len(words))
-    weight = np.log(1 + (len(titles) - held + 0.5) / (held + 0.5))
-    norm = _SATURATION * (1 - _LENGTH + _LENGTH * length / length.mean())
-    values = weight[word] * times * (_SATURATION + 1) / (times + norm[row])
-    index = sparse.coo_array((values.astype(np.float32), (word, row)), counts.shape[::-1]).tocsr()
 
-    def score(cases: Cases) -> Floats:
-        recent = cases.known.only(cases.known.back() < last)
-        query = trails(recent, len(cases), len(titles), np.ones(len(recent.item))) @ counts
-        return np.asarray((query @ index).toarray())
+    last: int = 10
 
-    return score
+    def fit(self, task: Task) -> Scorer:
+        """The scorer."""
+        words: dict[str, int] = {}
+        lines = [
+            (row, words.setdefault(word, len(words)), times)
+            for row, title in enumerate(task.titles)
+            for word, times in Counter(title.lower().split()).items()
+        ]
+        row, word, times = np.array(lines, np.int64).T
+        shape = (len(task.items), len(words))
+        counts = sparse.coo_array((times.astype(np.float32), (row, word)), shape).tocsr()
+        length, held = np.asarray(counts.sum(axis=1)), np.bincount(word)
+        weight = np.log(1 + (shape[0] - held + 0.5) / (held + 0.5))
+        norm = _SATURATION * (1 - _LENGTH + _LENGTH * length / length.mean())
+        values = weight[word] * times * (_SATURATION + 1) / (times + norm[row])
+        index = sparse.coo_array((values.astype(np.float32), (word, row)), shape[::-1]).tocsr()
+
+        def score(cases: Cases) -> Floats:
+            recent = cases.known.only(cases.known.back() < self.last)
+            query = trails(recent, len(cases), shape[0], np.ones(len(recent.item))) @ counts
+            return np.asarray((query @ index).toarray())
+
+        return score

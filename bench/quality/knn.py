@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from cases import Cases, Lines
+from scipy import sparse
+
+from cases import Cases, Lines, Task
 from floors import Matrix, trails
 from measure import Floats, Scorer
-from scipy import sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ class Knn:
     own_fade: float = 0.5
     itself: bool = False
 
-    def fit(self, learned: Lines, items: int) -> Scorer:
+    def fit(self, task: Task) -> Scorer:
         """The scorer."""
-        table = self._table(learned, items)
+        items = len(task.items)
+        table = self._table(task.learned, items)
 
         def score(cases: Cases) -> Floats:
             scores: Floats = (self.memory.of(cases.known, len(cases), items) @ table).toarray()

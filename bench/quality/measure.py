@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from cases import UNRANKABLE, Cases, Ints, Pairs
 from numpy.typing import NDArray
 
+from cases import UNRANKABLE, Cases, Ints, Pairs
 from endcap.metrics import Interval, bootstrap
 
 Floats: TypeAlias = NDArray[np.floating[Any]]

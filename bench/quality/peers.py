@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from cases import Cases, Lines
-from floors import Matrix, trails
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
-from knn import Memory
-from measure import Floats, Scorer
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
+
+from cases import Cases, Task
+from floors import Matrix, trails
+from knn import Memory
+from measure import Floats, Scorer
 
 MOST_ITEMS: Final = 20_000
 """Up to how many items EASE is fitted."""
@@ -23,10 +24,10 @@ _SEED: Final = 7
 _MEMORY: Final = Memory()
 
 
-def _had(learned: Lines, items: int) -> Matrix:
+def _had(task: Task) -> Matrix:
     """Whether a sequence has an item: float32 [sequences, items]; sequences without lines are rows without items."""
-    sequences = int(learned.sequence.max(initial=-1)) + 1
-    had = trails(learned, sequences, items, np.ones(len(learned.item)))
+    sequences = int(task.learned.sequence.max(initial=-1)) + 1
+    had = trails(task.learned, sequences, len(task.items), np.ones(len(task.learned.item)))
     had.data[:] = 1
     return had
 
@@ -38,9 +39,9 @@ class Ease:
     ridge: float = 200.0
     memory: Memory = _MEMORY
 
-    def fit(self, learned: Lines, items: int) -> Scorer:
+    def fit(self, task: Task) -> Scorer:
         """The scorer; items² floats."""
-        had = _had(learned, items)
+        had, items = _had(task), len(task.items)
         gram = (had.T @ had).toarray().astype(np.float32, order="F")
         gram[np.diag_indices(items)] += self.ridge
         with threadpool_limits(2, "blas"):
@@ -49,7 +50,7 @@ class Ease:
         table: NDArray[np.float32] = np.tril(inverse) + np.tril(inverse, -1).T
         table /= -np.diag(table)
         table[np.diag_indices(items)] = 0
-        return lambda cases: np.asarray(self.memory.of(cases.known, len(cases), items) @ table)
+        return lambda cases: np.asarray(self.memory.of(cases.known, len(cases), len(task.items)) @ table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,18 @@ class Als:
     iterations: int = 15
     memory: Memory = _MEMORY
 
-    def fit(self, learned: Lines, items: int) -> Scorer:
+    def fit(self, task: Task) -> Scorer:
         """The scorer."""
         model = AlternatingLeastSquares(
             self.factors, self.regularization, self.alpha, iterations=self.iterations, num_threads=1, random_state=_SEED
         )
         with threadpool_limits(1, "blas"):
-            model.fit(sparse.csr_matrix(_had(learned, items)), show_progress=False)
+            model.fit(sparse.csr_matrix(_had(task)), show_progress=False)
         vectors: NDArray[np.float32] = model.item_factors
         square = vectors.T @ vectors + self.regularization * np.eye(self.factors, dtype=np.float32)
 
         def score(cases: Cases) -> Floats:
-            weight = self.memory.of(cases.known, len(cases), items)
+            weight = self.memory.of(cases.known, len(cases), len(task.items))
             left, right = np.tile(square, (len(cases), 1, 1)), np.zeros((len(cases), self.factors), np.float32)
             for case in range(len(cases)):
                 lines = slice(weight.indptr[case], weight.indptr[case + 1])
@@ -102,20 +103,20 @@ class Bpr:
     memory: Memory = _MEMORY
     own: bool = False
 
-    def fit(self, learned: Lines, items: int) -> Scorer:
+    def fit(self, task: Task) -> Scorer:
         """The scorer."""
         model = BayesianPersonalizedRanking(
             self.factors, self.learning_rate, self.regularization, iterations=self.iterations, num_threads=1,
             random_state=_SEED,
         )  # fmt: skip
-        model.fit(sparse.csr_matrix(_had(learned, items)), show_progress=False)
+        model.fit(sparse.csr_matrix(_had(task)), show_progress=False)
         vectors: NDArray[np.float32] = model.item_factors
         people: NDArray[np.float32] = model.user_factors
 
         def score(cases: Cases) -> Floats:
             if self.own:
                 return np.asarray(people[cases.unit] @ vectors.T)
-            weight = self.memory.of(cases.known, len(cases), items)
+            weight = self.memory.of(cases.known, len(cases), len(task.items))
             asked = np.asarray(weight @ vectors) / np.maximum(np.asarray(weight.sum(axis=1)), 1e-9)[:, None]
             asked[:, -1] = 1  # an item's last factor is its bias
             return np.asarray(asked @ vectors.T)

@@ -1,0 +1,149 @@
+"""The tables: which cases, which options of `endcap evaluate`, which floors and peers with which settings.
+
+Settings were chosen on validation by `tune_peers.py`; none was on a test set.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias
+
+from cases import Stage, Task, discovery, leave_one_out, next_basket, next_item, rerank
+from floors import Bm25, InSession, Personal, Popularity
+from knn import Knn, Memory
+from measure import Scorer
+from peers import Als, Bpr, Ease
+
+SPLITS: Final = {
+    "validation": (datetime(2011, 8, 1), datetime(2011, 10, 1)),  # noqa: DTZ001 - the file's times have no zone
+    "test": (datetime(2011, 10, 1), None),  # noqa: DTZ001
+}
+
+
+class Method(Protocol):
+    """A floor or a peer."""
+
+    def fit(self, task: Task) -> Scorer:
+        """Learn from what may be learned from."""
+
+
+Methods: TypeAlias = Mapping[str, Method]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One list of a table: `cut` gives its cases, `options` are those of `endcap evaluate`.
+
+    `source` names the data set. The hybrid's lists are those of the predictions (`mixed`), or told by the JSON alone.
+    """
+
+    source: str
+    cut: Callable[[Path, Stage], Task]
+    options: tuple[str, ...]
+    floors: Methods
+    peers: Methods
+    lists: Literal["mixed", "discovery"] = "mixed"
+
+
+def _baskets(directory: Path, stage: Stage) -> Task:
+    return next_basket(directory, *SPLITS[stage])
+
+
+def _new_in_baskets(directory: Path, stage: Stage) -> Task:
+    return discovery(_baskets(directory, stage))
+
+
+def _rules(steps: int) -> Knn:
+    """Sequential rules of the last item: Kamehkhosh, Jannach & Ludewig (RecTemp 2017, §2.2)."""
+    distances = (0.0, *(1 / apart for apart in range(1, steps + 1)))
+    return Knn(distances, backward=0, to_power=0, memory=Memory(last=1))
+
+
+def _decaying(decay: float, steps: int) -> tuple[float, ...]:
+    return (0.0, *(decay**apart for apart in range(steps)))
+
+
+_LAST_ITEMS: Final = Memory(last=10, fade=0.8)
+_LAST_BASKETS: Final = Memory(last=100, fade=0.9, half_life=180)
+_OF_SESSIONS: Final[Methods] = {
+    "popularity": Popularity(),
+    "the session's own items": InSession(),
+    "last-item sequential rules": _rules(10),
+}
+_SESSION_FACTORS: Final[Methods] = {"ALS": Als(memory=_LAST_ITEMS), "BPR": Bpr(memory=_LAST_ITEMS)}
+_REVIEW_PEERS: Final[Methods] = {
+    "ALS": Als(memory=_LAST_ITEMS),
+    "BPR": Bpr(memory=_LAST_ITEMS),
+    "EASE": Ease(memory=_LAST_ITEMS),
+    "tuned kNN": Knn(
+        _decaying(0.8, 10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)
+    ),
+}
+_BASKET_FACTORS: Final[Methods] = {
+    "ALS": Als(memory=_LAST_BASKETS),
+    "BPR": Bpr(memory=_LAST_BASKETS),
+    "EASE": Ease(memory=_LAST_BASKETS),
+}
+
+RUNS: Final[Mapping[str, Run]] = {
+    "diginetica": Run(
+        "diginetica",
+        next_item,
+        ("--protocol", "next-item"),
+        _OF_SESSIONS,
+        {**_SESSION_FACTORS, "tuned kNN": Knn(_decaying(0.8, 10), own=0.4)},
+    ),
+    "diginetica-exclude-current": Run(
+        "diginetica",
+        lambda directory, stage: next_item(directory, stage, exclude_current=True),
+        ("--protocol", "next-item", "--exclude-current"),
+        _OF_SESSIONS,
+        {**_SESSION_FACTORS, "tuned kNN": Knn(_decaying(0.8, 10), own=0.4)},
+    ),
+    "amazon-beauty": Run(
+        "amazon-beauty", leave_one_out, ("--protocol", "leave-one-out"), {"popularity": Popularity()}, _REVIEW_PEERS
+    ),
+    "amazon-beauty-fold-validation": Run(
+        "amazon-beauty",
+        lambda directory, stage: leave_one_out(directory, stage, fold_validation=True),
+        ("--protocol", "leave-one-out", "--fold-validation"),
+        {"popularity": Popularity()},
+        _REVIEW_PEERS,
+    ),
+    "online-retail": Run(
+        "online-retail",
+        _baskets,
+        ("--protocol", "next-basket", "--split", "2011-10-01"),
+        {
+            "popularity of 90 days": Popularity(90),
+            "personal top-frequency": Personal(),
+            "personal then popular": Personal(fill_up=True),
+            "personal, tuned": Personal(0.95, 320),
+        },
+        {**_BASKET_FACTORS, "tuned kNN": Knn((1,), half_life=30, memory=_LAST_BASKETS, own=1)},
+    ),
+    "online-retail-discovery": Run(
+        "online-retail",
+        _new_in_baskets,
+        ("--protocol", "next-basket", "--split", "2011-10-01"),
+        {"popularity of 90 days": Popularity(90)},
+        {**_BASKET_FACTORS, "tuned kNN": Knn((1,), half_life=30, memory=_LAST_BASKETS)},
+        "discovery",
+    ),
+    "amazon-games-rerank": Run(
+        "amazon-games",
+        lambda directory, _: rerank(directory, directory / "candidates.parquet"),
+        ("--protocol", "rerank"),
+        {"popularity": Popularity(), "BM25 of titles": Bm25()},
+        {"kNN": Knn(_decaying(0.8, 10))},
+    ),
+}
+"""Every list that is measured, by the name of its figures in `published.toml`."""
+
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "diginetica": ("diginetica", "diginetica-exclude-current"),
+    "amazon-beauty": ("amazon-beauty", "amazon-beauty-fold-validation"),
+    "online-retail": ("online-retail", "online-retail-discovery"),
+    "amazon-games-rerank": ("amazon-games-rerank",),
+}
