@@ -4,6 +4,7 @@ PYTHON ?= python3
 DEMO ?=
 TEST ?=
 SEED ?=
+TABLE ?= all
 WORKERS ?= 3
 
 VENV := .venv
@@ -14,7 +15,7 @@ TORTURE := $(BIN)/python -m pytest -m torture tests/torture $(if $(SEED),--seed 
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture torture-quick check format client lock
+.PHONY: help setup demo test torture torture-quick check format client lock bench-quality bench-rankers bench-ablation
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,15 @@ torture: $(STAMP) ## kill the server 200 times under load, send it 10,000 hostil
 
 torture-quick: $(STAMP) ## a tenth of that, in at most five minutes
 	@$(TORTURE) --cycles 20 --requests 1000
+
+bench-quality: $(STAMP) ## print the quality tables of the public data sets; TABLE=diginetica prints one
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/quality/table.py $(TABLE) --out .bench/quality/tables.json
+
+bench-rankers: $(STAMP) ## compare the rankers on every table
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/quality/rankers.py
+
+bench-ablation: $(STAMP) ## leave every source and feature family out in turn
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/quality/ablation.py
 
 check: $(STAMP) ## lint, formatting, types and imports
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """What may be learned from, and who is asked what: the protocols over a directory of events.
 
 Written from the protocols' definitions alone and sharing no code with the product, so that it can check it. Knows no
-method and no figure. Rankable are items of which an event may be learned from; no other item is ever a right answer.
+method and no figure. Rankable are items of which an event may be learned from, and candidates that are given; no other
+item is ever a right answer.
 """
 
 from dataclasses import dataclass, replace
@@ -146,14 +147,19 @@ def leave_one_out(directory: Path, stage: Stage = "test", *, fold_validation: bo
 
 
 def rerank(directory: Path, candidates: Path) -> Task:
-    """Every listed shopper's last item among the listed ones, by what came before; no last item is learned from."""
+    """Every listed shopper's last item among the listed ones, by what came before; no last item is learned from.
+
+    A candidate is ranked whether or not anything is learned of it.
+    """
     lines = _sequences(directory, "shopper_id")
     last = pl.col("step") == pl.col("step").max().over("sequence")
     listed = pl.read_parquet(candidates)
     asked = _before(lines, lines.select(last & pl.col("unit").is_in(listed["case_id"].implode())).to_series())
     number = pl.DataFrame({"case": np.arange(len(asked.ids)), "case_id": asked.ids})
     among = number.join(listed, on="case_id", maintain_order="left").explode("item_ids").rename({"item_ids": "item_id"})
-    task = _task(lines.filter(~last), replace(asked, barred=asked.barred.head(0), among=among))
+    learned = lines.filter(~last)
+    items = pl.concat([learned["item_id"], among["item_id"]])
+    task = _task(learned, replace(asked, barred=asked.barred.head(0), among=among), items)
     titles = dict(pl.read_parquet(directory / "catalog.parquet").select("id", "title").iter_rows())
     return replace(task, titles=tuple(titles.get(item) or "" for item in task.items))
 
@@ -232,8 +238,8 @@ def _before(lines: pl.DataFrame, target: pl.Series) -> _Asked:
     return _Asked(asked["unit"], asked["sequence"], known, asked, known)
 
 
-def _task(learned: pl.DataFrame, asked: _Asked) -> Task:
-    items = learned["item_id"].unique().sort()
+def _task(learned: pl.DataFrame, asked: _Asked, rankable: pl.Series | None = None) -> Task:
+    items = (learned["item_id"] if rankable is None else rankable).unique().sort()
     number = pl.DataFrame({"item_id": items, "item": np.arange(len(items))})
 
     def numbered(rows: pl.DataFrame) -> pl.DataFrame:

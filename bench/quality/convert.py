@@ -65,7 +65,8 @@ def amazon_beauty(source: Path, sample: int | None) -> Frames:
     items = pl.read_parquet(folder / "items.parquet").select(
         pl.col("asin").alias("id"), pl.col("text_id").alias("title"), pl.col("attribute_names").alias("attributes")
     )
-    return {"events": _dense(events, sample), "catalog": items}
+    events = _dense(events, sample)
+    return {"events": events, "catalog": items if sample is None else _of(events["item_id"], items)}
 
 
 def online_retail(source: Path, sample: int | None) -> Frames:
@@ -122,6 +123,8 @@ def amazon_games(source: Path, sample: int | None) -> Frames:
         kept = pl.concat([asked["case_id"], _spread(others, "shopper_id", 2 * sample)["shopper_id"]])
         candidates, events = asked, events.filter(pl.col("shopper_id").is_in(kept.implode()))
     items = pl.read_parquet(folder / "items.parquet").select(pl.col("item_idx").cast(pl.String).alias("id"), "title")
+    if sample is not None:
+        items = _of(pl.concat([events["item_id"], candidates["item_ids"].explode()]), items)
     return {"events": events, "catalog": items, "candidates": candidates}
 
 
@@ -156,6 +159,10 @@ def convert(name: str, shared: Path, out: Path, sample: int | None = None) -> Pa
         rows.write_parquet(half, compression="zstd")
         half.rename(directory / f"{stem}.parquet")
     return directory
+
+
+def _of(kept: pl.Series, items: pl.DataFrame) -> pl.DataFrame:
+    return items.filter(pl.col("id").is_in(kept.unique().implode()))
 
 
 def _dense(events: pl.DataFrame, wanted: int | None) -> pl.DataFrame:

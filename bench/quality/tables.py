@@ -56,8 +56,11 @@ def _new_in_baskets(directory: Path, stage: Stage) -> Task:
 
 def _rules(steps: int) -> Knn:
     """Sequential rules of the last item: Kamehkhosh, Jannach & Ludewig (RecTemp 2017, §2.2)."""
-    distances = (0.0, *(1 / apart for apart in range(1, steps + 1)))
-    return Knn(distances, backward=0, to_power=0, memory=Memory(last=1))
+    return Knn(_harmonic(steps), backward=0, to_power=0, memory=Memory(last=1))
+
+
+def _harmonic(steps: int) -> tuple[float, ...]:
+    return (0.0, *(1 / apart for apart in range(1, steps + 1)))
 
 
 def _decaying(decay: float, steps: int) -> tuple[float, ...]:
@@ -73,12 +76,10 @@ _OF_SESSIONS: Final[Methods] = {
 }
 _SESSION_FACTORS: Final[Methods] = {"ALS": Als(memory=_LAST_ITEMS), "BPR": Bpr(memory=_LAST_ITEMS)}
 _REVIEW_PEERS: Final[Methods] = {
-    "ALS": Als(memory=_LAST_ITEMS),
-    "BPR": Bpr(memory=_LAST_ITEMS),
-    "EASE": Ease(memory=_LAST_ITEMS),
-    "tuned kNN": Knn(
-        _decaying(0.8, 10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)
-    ),
+    "ALS": Als(128, alpha=30, regularization=3, memory=Memory(3, 0.5)),
+    "BPR": Bpr(128, learning_rate=0.1, iterations=200, memory=Memory(10, 0.6)),
+    "EASE": Ease(100, _LAST_ITEMS),
+    "tuned kNN": Knn(_harmonic(10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)),
 }
 _BASKET_FACTORS: Final[Methods] = {
     "ALS": Als(memory=_LAST_BASKETS),
@@ -119,7 +120,7 @@ RUNS: Final[Mapping[str, Run]] = {
             "popularity of 90 days": Popularity(90),
             "personal top-frequency": Personal(),
             "personal then popular": Personal(fill_up=True),
-            "personal, tuned": Personal(0.95, 320),
+            "personal, tuned": Personal(0.97, 240, 30),
         },
         {**_BASKET_FACTORS, "tuned kNN": Knn((1,), half_life=30, memory=_LAST_BASKETS, own=1)},
     ),

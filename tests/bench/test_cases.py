@@ -80,14 +80,14 @@ def test_the_last_item_is_asked_and_the_one_before_is_known_but_learned_from_onl
 def test_only_candidates_of_the_listed_shoppers_are_ranked_again(tmp_path: Path) -> None:
     shoppers(tmp_path)
     pl.DataFrame({"id": ["a"], "title": ["An apple"]}).write_parquet(tmp_path / "catalog.parquet")
-    pl.DataFrame({"case_id": ["v"], "item_ids": [["a", "c"]]}).write_parquet(tmp_path / "some.parquet")
+    pl.DataFrame({"case_id": ["v"], "item_ids": [["a", "c", "new"]]}).write_parquet(tmp_path / "some.parquet")
 
     task = rerank(tmp_path, tmp_path / "some.parquet")
 
     assert told(task) == {"v": (["b"], ["c"], [])}
     assert task.cases.among is not None
-    assert [task.items[item] for item in task.cases.among.item] == ["a", "c"]
-    assert task.titles == ("An apple", "", "")
+    assert [task.items[item] for item in task.cases.among.item] == ["a", "c", "new"]
+    assert task.titles == ("An apple", "", "", "")
 
 
 def baskets(folder: Path) -> Path:
