@@ -83,6 +83,20 @@ class Cases:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def only(self, kept: Ints) -> "Cases":
+        """Some of the cases, rising, counted from 0."""
+        number = np.full(len(self), -1)
+        number[kept] = np.arange(len(kept))
+
+        def pairs(given: Pairs) -> Pairs:
+            case = number[given.case]
+            return Pairs(case[case >= 0], given.item[case >= 0])
+
+        known = self.known.only(number[self.known.sequence] >= 0)
+        known = replace(known, sequence=number[known.sequence])
+        ids, among = tuple(self.ids[case] for case in kept.tolist()), self.among and pairs(self.among)
+        return Cases(ids, self.unit[kept], known, pairs(self.wanted), pairs(self.barred), among)
+
     def part(self, low: int, high: int) -> "Cases":
         """The cases from `low` to below `high`."""
         among = None if self.among is None else self.among.part(low, high)
@@ -189,14 +203,9 @@ def discovery(task: Task) -> Task:
     had, want = cases.known.sequence * size + cases.known.item, cases.wanted.case * size + cases.wanted.item
     new = (cases.wanted.item == UNRANKABLE) | ~np.isin(want, had)
     kept, case = np.unique(cases.wanted.case[new], return_inverse=True)
-    number = np.full(len(cases), -1)
-    number[kept] = np.arange(len(kept))
-    known = cases.known.only(number[cases.known.sequence] >= 0)
-    known = replace(known, sequence=number[known.sequence])
-    wanted = Pairs(case, cases.wanted.item[new])
-    ids = tuple(cases.ids[index] for index in kept.tolist())
-    found = Cases(ids, cases.unit[kept], known, wanted, Pairs(known.sequence, known.item))
-    return replace(task, cases=found)
+    found = cases.only(kept)
+    found = replace(found, wanted=Pairs(case, cases.wanted.item[new]))
+    return replace(task, cases=replace(found, barred=Pairs(found.known.sequence, found.known.item)))
 
 
 def _sequences(directory: Path, key: str) -> pl.DataFrame:

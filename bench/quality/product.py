@@ -1,7 +1,7 @@
 """The product as a user runs it: `endcap evaluate --data` in a process of its own, and what it told."""
 
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +12,8 @@ from typing import Any, Final
 
 PROFILES: Final = Path(__file__).with_name("profiles")
 """Stored training profiles, one a data set where it has one."""
+_RANKED: Final = "cases ranked"
+"""What the command says once it has learned, every so many cases."""
 
 
 class Failed(Exception):
@@ -20,12 +22,16 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The command's JSON and the file of its predictions; seconds by the clock, the most memory in MB."""
+    """The command's JSON and the file of its predictions.
+
+    Seconds by the clock of all, and of what came before cases were ranked (reading, fitting); the most memory in MB.
+    """
 
     command: tuple[str, ...]
     told: Mapping[str, Any]
     predictions: Path
     wall_s: float
+    learned_s: float
     peak_mb: float
 
 
@@ -36,16 +42,29 @@ def evaluate(directory: Path, source: str, options: Sequence[str], out: Path) ->
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     told, predictions = out.with_suffix(".json"), out.with_suffix(".parquet")
-    profile = PROFILES / f"{source}.toml"
-    candidates = directory / "candidates.parquet"
+    profile, candidates = PROFILES / f"{source}.toml", directory / "candidates.parquet"
     given = ["evaluate", "--data", str(directory), *options]
     given += ["--profile", str(profile)] if profile.exists() else []
     given += ["--candidates", str(candidates)] if candidates.exists() else []
     files = ["--json", str(told), "--predictions", str(predictions)]
-    began = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-m", "endcap", *given, *files], check=False, stdout=subprocess.DEVNULL)  # noqa: S603
-    if ended.returncode:
-        raise Failed(f"endcap {' '.join(given)}: exit code {ended.returncode}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1_024
+    wall_s, learned_s, peak_mb = _timed([sys.executable, "-m", "endcap", *given, *files])
     figures = json.loads(told.read_text(encoding="utf-8"))
-    return Evaluated(("endcap", *given), figures, predictions, time.perf_counter() - began, peak)
+    return Evaluated(("endcap", *given), figures, predictions, wall_s, learned_s, peak_mb)
+
+
+def _timed(command: Sequence[str]) -> tuple[float, float, float]:
+    """Run `command`, passing on what it says; seconds of all, seconds before it ranked, the most memory in MB."""
+    began, learned_s = time.perf_counter(), None
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    assert child.stderr is not None  # noqa: S101 - it is a pipe
+    for line in child.stderr:
+        if learned_s is None and _RANKED in line:
+            learned_s = time.perf_counter() - began
+        print(f"{time.perf_counter() - began:7.1f} s {line.rstrip()}", file=sys.stderr, flush=True)
+    child.stderr.close()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise Failed(f"{' '.join(command)}: exit code {child.returncode}")
+    wall_s = time.perf_counter() - began
+    return wall_s, wall_s if learned_s is None else learned_s, usage.ru_maxrss / 1_024

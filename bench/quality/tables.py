@@ -54,17 +54,19 @@ def _new_in_baskets(directory: Path, stage: Stage) -> Task:
     return discovery(_baskets(directory, stage))
 
 
-def _rules(steps: int) -> Knn:
-    """Sequential rules of the last item: Kamehkhosh, Jannach & Ludewig (RecTemp 2017, §2.2)."""
-    return Knn(_harmonic(steps), backward=0, to_power=0, memory=Memory(last=1))
-
-
-def _harmonic(steps: int) -> tuple[float, ...]:
+def harmonic(steps: int) -> tuple[float, ...]:
+    """1 for the next item, 1/2 for the one after, up to `steps`."""
     return (0.0, *(1 / apart for apart in range(1, steps + 1)))
 
 
-def _decaying(decay: float, steps: int) -> tuple[float, ...]:
+def decaying(decay: float, steps: int) -> tuple[float, ...]:
+    """1 for the next item, `decay` of it for the one after, up to `steps`."""
     return (0.0, *(decay**apart for apart in range(steps)))
+
+
+def _rules(steps: int) -> Knn:
+    """Sequential rules of the last item: Kamehkhosh, Jannach & Ludewig (RecTemp 2017, §2.2)."""
+    return Knn(harmonic(steps), backward=0, to_power=0, memory=Memory(last=1))
 
 
 _LAST_ITEMS: Final = Memory(last=10, fade=0.8)
@@ -79,7 +81,7 @@ _REVIEW_PEERS: Final[Methods] = {
     "ALS": Als(128, alpha=30, regularization=3, memory=Memory(3, 0.5)),
     "BPR": Bpr(128, learning_rate=0.1, iterations=200, memory=Memory(10, 0.6)),
     "EASE": Ease(100, _LAST_ITEMS),
-    "tuned kNN": Knn(_harmonic(10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)),
+    "tuned kNN": Knn(harmonic(10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)),
 }
 _BASKET_FACTORS: Final[Methods] = {
     "ALS": Als(memory=_LAST_BASKETS),
@@ -93,14 +95,14 @@ RUNS: Final[Mapping[str, Run]] = {
         next_item,
         ("--protocol", "next-item"),
         _OF_SESSIONS,
-        {**_SESSION_FACTORS, "tuned kNN": Knn(_decaying(0.8, 10), own=0.4)},
+        {**_SESSION_FACTORS, "tuned kNN": Knn(decaying(0.8, 10), own=0.4)},
     ),
     "diginetica-exclude-current": Run(
         "diginetica",
         lambda directory, stage: next_item(directory, stage, exclude_current=True),
         ("--protocol", "next-item", "--exclude-current"),
         _OF_SESSIONS,
-        {**_SESSION_FACTORS, "tuned kNN": Knn(_decaying(0.8, 10), own=0.4)},
+        {**_SESSION_FACTORS, "tuned kNN": Knn(decaying(0.8, 10), own=0.4)},
     ),
     "amazon-beauty": Run(
         "amazon-beauty", leave_one_out, ("--protocol", "leave-one-out"), {"popularity": Popularity()}, _REVIEW_PEERS
@@ -137,7 +139,7 @@ RUNS: Final[Mapping[str, Run]] = {
         lambda directory, _: rerank(directory, directory / "candidates.parquet"),
         ("--protocol", "rerank"),
         {"popularity": Popularity(), "BM25 of titles": Bm25()},
-        {"kNN": Knn(_decaying(0.8, 10))},
+        {"kNN": Knn(decaying(0.8, 10))},
     ),
 }
 """Every list that is measured, by the name of its figures in `published.toml`."""
