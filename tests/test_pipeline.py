@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from endcap import pipeline
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
@@ -62,6 +63,34 @@ def test_excluded_and_anchored_items_are_never_shown(case: Case, snapshot: Snaps
     request = replace(case.request, exclude=np.array(shown[:3], np.int32), anchors=np.array(shown[3:4], np.int32))
     after = [each.row for each in recommend(request, case.state, snapshot, policy).slate]
     assert not set(shown[:4]) & set(after)
+
+
+def test_where_candidates_are_named_exactly_they_are_ranked_with_the_votes_they_have(
+    case: Case, snapshot: Snapshot, policy: Policy
+) -> None:
+    open_ranking = rank(case.request, case.state, snapshot, policy)
+    named = np.r_[open_ranking.rows[[9, 2, 5]], np.int32(59), open_ranking.rows[2]]
+    ranking = rank(replace(case.request, candidates=named), case.state, snapshot, policy)
+    assert sorted(ranking.rows.tolist()) == sorted(set(named.tolist()))
+    pool, whole = ranking.candidates.pool, open_ranking.candidates.pool
+    assert pool.sources == whole.sources
+    for place, row in enumerate(pool.rows.tolist()):
+        if row in whole.rows:
+            index = whole.rows.tolist().index(row)
+            np.testing.assert_array_equal(pool.votes[:, place], whole.votes[:, index])
+            np.testing.assert_array_equal(pool.ranks[:, place], whole.ranks[:, index])
+
+
+def test_candidates_that_are_not_sold_or_that_no_source_knows_are_no_error(
+    case: Case, snapshot: Snapshot, policy: Policy
+) -> None:
+    shelf = Shelf()
+    shelf.reserve(snapshot.rows)
+    request = replace(case.request, candidates=np.array([3, 4], np.int32))
+    assert recommend(request, State(NEWCOMER, shelf), snapshot, policy).slate == ()
+    facts = replace(snapshot.features, families=snapshot.features.families[1:2])
+    silent = replace(snapshot, sources=(), features=facts)
+    assert pipeline.candidates(request, case.state, silent, policy).pool.votes.shape == (0, 2)
 
 
 def test_an_empty_shelf_gives_an_empty_slate_and_a_reason(snapshot: Snapshot, policy: Policy) -> None:

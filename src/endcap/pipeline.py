@@ -12,11 +12,12 @@ import numpy as np
 from endcap import slate
 from endcap.domain.arrays import Bools, Floats, Ints, Rows
 from endcap.domain.decisions import Decision, Evidence
+from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Dropped, Offsets, Request, Shown
 from endcap.policy import Policy
 from endcap.retrieval.neighbours import Neighbours
-from endcap.retrieval.pool import pool_of
+from endcap.retrieval.pool import pool_among, pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import Moment, State, observe
 
@@ -56,16 +57,23 @@ class Ranking:
 
 
 def candidates(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Candidates:
-    """What the sources propose and the rules admit, with its features."""
+    """What the sources propose, or the request names, and the rules admit, with its features."""
     placement = policy.placement(request.placement)
     moment = observe(request, state.shopper, state.shelf)
-    pool, dropped = slate.admit(placement, request, moment, pool_of(snapshot.sources, placement, request, moment))
+    pool, dropped = slate.admit(placement, request, moment, _pool(request, moment, snapshot, placement))
     fit = slate.fit(request, moment)
-    if fit is not None and len(pool) < POOLS_OF_K * request.k:
+    if fit is not None and len(pool) < POOLS_OF_K * request.k and not len(request.candidates):
         deeper = pool_of(snapshot.sources, placement, request, moment, fit)
         pool, dropped = slate.admit(placement, request, moment, deeper)
     features = snapshot.features.matrix(request, moment, pool)
     return Candidates(request, moment, Offsets(state.shopper.offset, state.shelf.offset), pool, features, dropped)
+
+
+def _pool(request: Request, moment: Moment, snapshot: Snapshot, placement: Placement) -> Pool:
+    if not len(request.candidates):
+        return pool_of(snapshot.sources, placement, request, moment)
+    groups = np.unique(moment.shelf.group[request.candidates])
+    return pool_among(snapshot.sources, groups, request, moment)
 
 
 def rank(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Ranking:

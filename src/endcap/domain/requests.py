@@ -14,7 +14,8 @@ class Request:
     `at` is ms UTC, the only clock; `seed` the only randomness. `anchors` are the page's item, or the cart.
     `session` holds events that the caller sent along. `shown` is what the page shows already, `filter` the text of an
     expression that `slate.check_filter` accepted (empty: none), whose amounts have as many `decimals` as the shop's
-    currency. Without `consent` nothing stored about the shopper is read.
+    currency. Where there are `candidates`, they alone are ranked, whatever the sources propose. Without `consent`
+    nothing stored about the shopper is read.
     """
 
     placement: str
@@ -26,6 +27,7 @@ class Request:
     session: Events = field(default_factory=lambda: NO_EVENTS)
     exclude: Rows = field(default_factory=lambda: NO_ROWS)
     shown: Rows = field(default_factory=lambda: NO_ROWS)
+    candidates: Rows = field(default_factory=lambda: NO_ROWS)
     filter: str = ""
     decimals: int = 2
     region: str = ""

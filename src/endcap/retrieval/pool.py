@@ -33,6 +33,17 @@ def pool_of(
     return merged(names, proposals, limits) if fit is None else merged(names, *_deeper(proposals, limits, fit))
 
 
+def pool_among(sources: Sequence[Source], rows: Rows, request: Request, moment: Moment) -> Pool:
+    """Exactly the distinct group `rows`, in their order, with the votes of the sources that propose them."""
+    given = Proposal(rows, np.ones(len(rows), np.float32))
+    proposals = [given, *(source.propose(request, moment, REACH) for source in sources)]
+    limits = np.zeros(len(proposals), np.int64)
+    limits[0] = len(rows)
+    names = tuple(source.name for source in sources)
+    pool = merged(("", *names), proposals, limits)
+    return Pool(pool.rows, names, pool.votes[1:], pool.ranks[1:])
+
+
 def _deeper(proposals: Sequence[Proposal], limits: Ints, fit: Fit) -> tuple[list[Proposal], Ints, Ints]:
     """Proposals without those beyond the quota that do not fit, new limits, and the place that each had."""
     rows = np.concatenate([proposal.rows for proposal in proposals]) if proposals else np.empty(0, np.int32)
