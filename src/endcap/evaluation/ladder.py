@@ -60,7 +60,7 @@ def evaluate_dataset(dataset: Dataset, terms: Terms, chosen: Profile | None, rep
     outer = outer_fold(dataset, history, terms)
     profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
-    inner = inner_fold(history, outer, profile)
+    inner = inner_fold(dataset, history, outer, profile)
     learned = learn_fold(dataset.corpus, history, outer.learned, inner, profile, report)
     trained, policy = layers_of(learned), quota_policy(profile)
     contest = Contest(
@@ -81,9 +81,8 @@ def _named(dataset: Dataset, history: History, target: int) -> str:
     """The file's name of the question that line `target` answers."""
     if dataset.protocol != "next-item":
         return dataset.person(history.keys[history.shopper[target]])
-    session = int(history.given_session[target])
-    unit = dataset.sessions[session - 1] if session else dataset.person(history.keys[history.shopper[target]])
-    return f"{unit}:{dataset.place[history.offset[target]]}"
+    line = history.offset[target]
+    return f"{dataset.units[dataset.unit[line]]}:{dataset.place[line]}"
 
 
 def _contender(layer: Layer, policy: Policy) -> Contender:

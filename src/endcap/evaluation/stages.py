@@ -13,6 +13,7 @@ from endcap.training.folds import (
     TRAIN,
     VALIDATION,
     Fold,
+    Hides,
     asked_fold,
     last_lines_fold,
     latest_sessions,
@@ -40,14 +41,12 @@ def outer_fold(dataset: Dataset, history: History, terms: Terms) -> Fold:
     """What is learned from, and what is asked of it, in all. Raises: GateRefused where one of them is empty."""
     label = dataset.label[history.offset]
     if dataset.protocol == "next-item":
-        fold = _next_items(history, label == TEST, label == VALIDATION, terms)
+        fold = _next_items(dataset, history, terms)
     else:
-        learned = label == TRAIN
-        if terms.stage == "test" and terms.fold_validation:
-            learned |= label == VALIDATION
-        fold = asked_fold(
-            history, learned, np.flatnonzero(label == (TEST if terms.stage == "test" else VALIDATION)), "known"
-        )
+        wanted = TEST if terms.stage == "test" else VALIDATION
+        hides: Hides = "known" if dataset.protocol == "leave-one-out" else "none"
+        target = np.flatnonzero((label == wanted) & (dataset.place[history.offset] >= 0))
+        fold = asked_fold(history, label <= _last_learned(dataset, terms), target, hides)
     if not fold.learned.any() or not len(fold.asked.target):
         raise GateRefused(
             f"{int(fold.learned.sum()):,} events to learn from and {len(fold.asked.target):,} cases; expected some of "
@@ -56,18 +55,28 @@ def outer_fold(dataset: Dataset, history: History, terms: Terms) -> Fold:
     return fold
 
 
-def _next_items(history: History, test: Bools, validation: Bools, terms: Terms) -> Fold:
-    hides: Literal["none", "last"] = "last" if terms.exclude_current else "none"
+def _last_learned(dataset: Dataset, terms: Terms) -> int:
+    """The last label that is learned from: of reranking, what is no target is history and learned from."""
+    folded = terms.fold_validation or dataset.protocol == "rerank"
+    return VALIDATION if terms.stage == "test" and folded else TRAIN
+
+
+def _next_items(dataset: Dataset, history: History, terms: Terms) -> Fold:
+    label, asked = dataset.label[history.offset], dataset.place[history.offset] > 0
+    hides: Hides = "last" if terms.exclude_current else "none"
     if terms.stage == "test":
-        return next_item_fold(history, ~test, test, hides)
+        return next_item_fold(history, label != TEST, np.flatnonzero(asked & (label == TEST)), hides)
+    tests, validation = label == TEST, label == VALIDATION
     if not validation.any():
-        validation = latest_sessions(history, ~test, int(VALIDATION_SHARE * (~test).sum()))
-    return next_item_fold(history, ~test & ~validation, validation, hides)
+        validation = latest_sessions(history, ~tests, int(VALIDATION_SHARE * (~tests).sum()))
+    return next_item_fold(history, ~tests & ~validation, np.flatnonzero(asked & validation), hides)
 
 
-def inner_fold(history: History, outer: Fold, profile: Profile) -> Fold:
+def inner_fold(dataset: Dataset, history: History, outer: Fold, profile: Profile) -> Fold:
     """What the ranker learns from: the end of what `outer` learns from, asked of the rest of it."""
-    if outer.hides == "known":
-        return last_lines_fold(history, outer.learned, profile.held_back)
+    if dataset.protocol != "next-item":
+        fold = last_lines_fold(history, outer.learned, profile.held_back, outer.hides)
+        return fold._replace(drawn=outer.drawn)
     latest = latest_sessions(history, outer.learned, profile.most_cases * 3 // 2)
-    return next_item_fold(history, outer.learned & ~latest, latest, outer.hides)
+    asked: Bools = latest & (dataset.place[history.offset] > 0)
+    return next_item_fold(history, outer.learned & ~latest, np.flatnonzero(asked), outer.hides)

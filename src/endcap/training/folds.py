@@ -5,24 +5,26 @@ into the shelf, so a question depends on the learned lines and its own shopper's
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Bools, Ints
+from endcap.domain.arrays import NO_ROWS, Bools, Ints, Rows
 from endcap.domain.instants import DAY
 from endcap.domain.requests import Request
-from endcap.state import NEWCOMER, State
+from endcap.state import State
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.history import History
-from endcap.training.replay import PLACEMENT, WANTED, Case, seed_of, shopper_at
+from endcap.training.replay import PLACEMENT, WANTED, Case, Folded, earlier, seed_of
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """What a line of a data set is for."""
 
 Hides: TypeAlias = Literal["none", "last", "known"]
 """Which of a shopper's known items are not ranked."""
+
+_SEED: Final = 0x5EEDED
 
 
 class Asked(NamedTuple):
@@ -33,34 +35,37 @@ class Asked(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """`learned` bool [lines], what is `asked` of it, and which of the known items are not ranked."""
+    """`learned` bool [lines], what is `asked` of it, and which of the known items are not ranked.
+
+    With `drawn` above 0, what is ranked is the wanted item among so many in all, the others drawn by lot.
+    """
 
     learned: Bools
     asked: Asked
     hides: Hides
+    drawn: int = 0
 
 
-def next_item_fold(history: History, learned: Bools, sessions: Bools, hides: Hides = "none") -> Fold:
-    """Every line but the first of the sessions marked `sessions` bool [lines], asked of what is `learned`.
+def next_item_fold(history: History, learned: Bools, target: Ints, hides: Hides = "none") -> Fold:
+    """The lines `target`, each asked of what is `learned`.
 
     Where the last item is not ranked, nothing that wants it is asked.
     """
-    first = np.r_[True, history.session[1:] != history.session[:-1]][: len(history)]
-    target = np.flatnonzero(sessions & ~first)
     if hides == "last":
         target = target[history.group[target] != history.group[target - 1]]
     return asked_fold(history, learned, target, hides)
 
 
-def last_lines_fold(history: History, learned: Bools, most: int) -> Fold:
-    """The last `most` of each shopper's `learned` lines, but never the first, asked of those before."""
-    counted = np.r_[0, np.cumsum(learned)]
+def last_lines_fold(history: History, learned: Bools, most: int, hides: Hides = "known") -> Fold:
+    """The last `most` of each shopper's `learned` lines, but never the first, asked of those before.
+
+    Lines of kinds that nothing is learned from are not asked, and not learned once what came before them is asked.
+    """
+    counted = np.r_[0, np.cumsum(learned & (history.weight > 0))]
     after = counted[history.starts[1:]][history.shopper] - counted[1:]
     before = counted[:-1] - counted[history.starts[:-1]][history.shopper]
-    target = np.flatnonzero(learned & (after < most) & (before > 0))
-    kept = learned.copy()
-    kept[target] = False
-    return asked_fold(history, kept, target, "known")
+    held = learned & (after < most) & (before > 0)
+    return asked_fold(history, learned & ~held, np.flatnonzero(held & (history.weight > 0)), hides)
 
 
 def asked_fold(history: History, learned: Bools, target: Ints, hides: Hides) -> Fold:
@@ -69,13 +74,18 @@ def asked_fold(history: History, learned: Bools, target: Ints, hides: Hides) -> 
 
 
 def latest_sessions(history: History, learned: Bools, most: int) -> Bools:
-    """The lines `learned` of the sessions that began last, with at most `most` lines but at most a third of all."""
+    """The lines `learned` of the sessions that began last, with at most `most` lines but at most a third of all.
+
+    A session longer than that is not among them.
+    """
     index = np.flatnonzero(learned)
     first = np.r_[True, np.diff(history.session[index]) != 0][: len(index)]
     begins, lengths = history.time[index[first]], np.diff(np.r_[np.flatnonzero(first), len(index)])
+    most = min(most, len(index) // 3)
     latest = np.argsort(-begins, kind="stable")
+    latest = latest[lengths[latest] <= most]
+    upto = int(np.searchsorted(np.cumsum(lengths[latest]), most, "right"))
     taken = np.zeros(len(begins), np.bool_)
-    upto = int(np.searchsorted(np.cumsum(lengths[latest]), min(most, len(index) // 3), "right"))
     taken[latest[:upto]] = True
     lines = np.zeros(len(history), np.bool_)
     lines[index] = np.repeat(taken, lengths)
@@ -86,7 +96,7 @@ def standing(corpus: Corpus, learned: History) -> Shop:
     """The shop after the lines `learned`: what they touched is on sale, all else unknown or unlisted."""
     shop = Shop(corpus, learned)
     shop.advance(ends(learned))
-    rows = np.unique(learned.group)
+    rows = np.unique(learned.group[learned.weight > 0])
     shop.shelf.listed[rows] = True
     shop.shelf.available[rows] = True
     return shop
@@ -103,22 +113,47 @@ def asked_cases(history: History, fold: Fold, shop: Shop, kept: NDArray[np.bool_
     One that came days after the shop's last line is moved, with all that is known of its shopper, by whole days to it:
     the shop stands still, and ages are to mean what they mean while it does not.
     """
-    asked = fold.asked
+    asked, folded, again = fold.asked, Folded(history), _touched_before(history)
     chosen: Ints = np.arange(len(asked.target)) if kept is None else np.flatnonzero(kept)
+    rankable = np.flatnonzero(shop.shelf.available).astype(np.int32)
     for begin, target in zip(asked.begin[chosen].tolist(), asked.target[chosen].tolist(), strict=True):
         known = slice(begin, target)
-        shopper = int(history.shopper[target])
         at = int(history.time[target - 1]) + 1 if target > begin else int(history.time[target])
-        moved = max(at // DAY - shop.shelf.day, 0) * DAY
-        had = np.unique(history.group[known])
-        hidden = {"none": had[:0], "last": history.group[target - 1 : target], "known": had}[fold.hides]
+        moved = max(at // DAY - shop.shelf.day, 0)
+        wanted, seed = history.group[target : target + 1], seed_of(history, known, at)
+        hidden = _hidden(history, known, fold.hides)
         yield Case(
             id=str(target),
             request=Request(
-                PLACEMENT, at - moved, seed_of(history, known, at), WANTED, shopper=history.keys[shopper],
-                exclude=hidden,
+                PLACEMENT, at - moved * DAY, seed, WANTED, shopper=history.keys[int(history.shopper[target])],
+                exclude=hidden, candidates=_drawn(wanted, rankable, fold.drawn, seed),
             ),
-            state=State(shopper_at(history, known, moved) if target > begin else NEWCOMER, shop.shelf),
-            targets=history.group[target : target + 1],
-            bought=had,
+            state=State(earlier(folded.upto(known), moved), shop.shelf),
+            targets=wanted,
+            bought=wanted if again[target] else NO_ROWS,
         )  # fmt: skip
+
+
+def _hidden(history: History, known: slice, hides: Hides) -> Rows:
+    if hides == "known":
+        return np.unique(history.group[known])
+    return history.group[max(known.stop - 1, known.start) : known.stop] if hides == "last" else NO_ROWS
+
+
+def _drawn(wanted: Rows, rankable: Rows, size: int, seed: int) -> Rows:
+    """`wanted` and others of `rankable`, `size` in all; none where `size` is 0."""
+    if not size:
+        return NO_ROWS
+    others = rankable[rankable != wanted[0]]
+    generator = np.random.Generator(np.random.Philox(seed ^ _SEED))
+    drawn: Rows = np.r_[wanted, generator.choice(others, min(size - 1, len(others)), replace=False)]
+    return drawn
+
+
+def _touched_before(history: History) -> Bools:
+    """Which lines bool [n] touch a group that their shopper touched before."""
+    order = np.lexsort((history.group, history.shopper))
+    same = (np.diff(history.shopper[order]) == 0) & (np.diff(history.group[order]) == 0)
+    again = np.zeros(len(history), np.bool_)
+    again[order[1:]] = same
+    return again

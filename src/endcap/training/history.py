@@ -89,8 +89,8 @@ def read_history(
 ) -> History:
     """The lines of `interactions` (INTERACTIONS) before `before` that no bot left; `group` int32 [rows] maps rows.
 
-    `users` maps the keys of visitors to those of the users who they are. With `as_filed` nobody is a bot, and people
-    are in the order of their keys.
+    `users` maps the keys of visitors to those of the users who they are. With `as_filed` nobody is a bot, people are in
+    the order of their keys, and lines with two session numbers are two sessions, however soon the second begins.
     """
     table = interactions.filter(pa.compute.invert(interactions["bot"]))
     if before is not None:
@@ -108,7 +108,8 @@ def read_history(
         columns = {name: column[people] for name, column in columns.items()}
     starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
     numbered = np.argsort(np.array(keys, "S16")) if as_filed else _by_content(columns, starts)
-    return _ordered(columns, starts, numbered, (keys, regions), group)
+    history = _ordered(columns, starts, numbered, (keys, regions), group)
+    return replace(history, session=_sessions(history.shopper, history.time, history.given_session, as_filed))
 
 
 def _bots(columns: Mapping[str, NDArray[Any]]) -> Bools:
@@ -157,7 +158,7 @@ def _ordered(
         offset=columns["offset"],
         region=columns["region"],
         shopper=shopper,
-        session=_sessions(shopper, columns["time"], columns["session"]),
+        session=np.zeros(len(shopper), np.int32),
         starts=np.r_[0, np.cumsum(lengths)].astype(np.int64),
         keys=tuple(keys[number] for number in numbered),
         guest=columns["guest"][np.r_[0, np.cumsum(lengths)[:-1]]] if len(keys) else np.empty(0, np.bool_),
@@ -165,11 +166,12 @@ def _ordered(
     )
 
 
-def _sessions(shopper: Rows, time: Millis, given: Ints) -> Rows:
+def _sessions(shopper: Rows, time: Millis, given: Ints, as_filed: bool = False) -> Rows:
     """Sessions end with the shopper, or after 30 minutes idle unless both sides carry the same session number."""
     sessions = np.zeros(len(time), np.int32)
-    same = (given[1:] == given[:-1]) & (given[1:] != 0)
-    ends = (shopper[1:] != shopper[:-1]) | ((np.diff(time) > SESSION_IDLE) & ~same)
+    both = (given[1:] != 0) & (given[:-1] != 0)
+    same = both & (given[1:] == given[:-1])
+    ends = (shopper[1:] != shopper[:-1]) | ((np.diff(time) > SESSION_IDLE) & ~same) | (both & ~same & as_filed)
     np.cumsum(ends, out=sessions[1:])
     return sessions
 

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Ints, Rows
 from endcap.domain.events import Kind
-from endcap.domain.instants import SESSION_IDLE
+from endcap.domain.instants import DAY, SESSION_IDLE
 from endcap.domain.requests import Request
 from endcap.state import NEWCOMER, Shopper, State, fold
 from endcap.training.corpus import Shop
@@ -20,6 +21,8 @@ Protocol: TypeAlias = Literal["next-basket", "time-split", "next-item", "leave-o
 
 PLACEMENT = "home"
 WANTED = 100
+_LONG: Final = 512
+"""So many lines are folded each time; and later ones than the last so many do not enter a seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Case:
     """One request as it could have been made, and what it should have shown.
 
     `state` is all that was known at `request.at`; its shelf moves on with the next case. `targets` int32 are the
-    distinct groups wanted, `bought` those this shopper bought before (next basket) or touched before (time split).
+    distinct groups wanted, `bought` those this shopper bought before (next basket) or touched before (time split; in
+    folds, those of the targets alone).
     """
 
     id: str
@@ -66,7 +70,7 @@ def _next_basket(history: History, shop: Shop, shopper: int, at: int, until: int
         return None
     known = slice(lines.start, lines.start + int(before.sum()))
     owned = np.unique(history.group[lines][bought & before])
-    return _case(history, shop, Seen(shopper, known, at), basket.lines, owned)
+    return _case(history, shop, Seen(shopper, known, at, shopper_at(history, known)), basket.lines, owned)
 
 
 def _first_basket(history: History, lines: slice, bought: Bools, at: int) -> Basket | None:
@@ -102,6 +106,7 @@ def next_items(
     if until is not None:
         inside &= history.time[event] < until
     event, ends, first = event[inside], ends[inside], first[inside]
+    folded = Folded(history)
     gap = history.time[event] - history.time[event - 1]
     at = np.where(gap <= SESSION_IDLE, np.maximum(history.time[event - 1] + 1, start), history.time[event])
     for place in np.argsort(at, kind="stable"):
@@ -110,17 +115,18 @@ def next_items(
         if not len(wanted) or not keep(seed_of(history, known, int(at[place]))):
             continue
         shop.advance(int(at[place]))
-        seen = Seen(int(history.shopper[event[place]]), known, int(at[place]))
+        seen = Seen(int(history.shopper[event[place]]), known, int(at[place]), folded.upto(known))
         case = _case(history, shop, seen, wanted, np.unique(history.group[known]))
         yield replace(case, id=f"{case.id}:{known.stop - known.start}")
 
 
 class Seen(NamedTuple):
-    """The lines of one shopper that were known at `at`."""
+    """The lines of one shopper that were known at `at`, and what they fold to."""
 
     shopper: int
     known: slice
     at: int
+    folded: Shopper
 
 
 def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) -> Case:
@@ -128,21 +134,66 @@ def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) 
     return Case(
         id=key.hex(),
         request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), WANTED, shopper=key),
-        state=State(shopper_at(history, seen.known), shop.shelf),
+        state=State(seen.folded, shop.shelf),
         targets=np.unique(history.group[wanted]),
         bought=bought,
     )
 
 
-def shopper_at(history: History, known: slice, moved: int = 0) -> Shopper:
-    """The fold of the lines `known` of one shopper, each `moved` ms back, the region that of the latest."""
-    region = history.regions[history.region[known.stop - 1]]
-    events = history.events(known)
-    return fold(NEWCOMER, replace(events, time=events.time - moved) if moved else events, region=region)
+def shopper_at(history: History, known: slice) -> Shopper:
+    """The fold of the lines `known` of one shopper, the region that of the latest."""
+    if known.stop <= known.start:
+        return NEWCOMER
+    return fold(NEWCOMER, history.events(known), region=history.regions[history.region[known.stop - 1]])
+
+
+class Folded:
+    """Shoppers of a history as they were known at one line after the other, without folding a long past each time."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._kept: dict[int, tuple[int, Shopper]] = {}
+
+    def upto(self, known: slice) -> Shopper:
+        """As `shopper_at`; fast where, of a shopper with many lines, later ones are asked for later."""
+        if known.stop - known.start <= _LONG:
+            return shopper_at(self._history, known)
+        stop, shopper = self._kept.get(known.start, (known.start, NEWCOMER))
+        if stop > known.stop:
+            stop, shopper = known.start, NEWCOMER
+        shopper = fold(shopper, self._history.events(slice(stop, known.stop)))
+        self._kept[known.start] = known.stop, shopper
+        region = self._history.regions[self._history.region[known.stop - 1]]
+        if not region or not shopper.lines:
+            return shopper
+        return replace(shopper, region=region, region_at=int(shopper.recent.time[-1]))
+
+
+def earlier(shopper: Shopper, days: int) -> Shopper:
+    """`shopper` as if all had been `days` days earlier."""
+    if not days or not shopper.lines:
+        return shopper
+    purchases = shopper.purchases.copy()
+    for name in ("last", "previous", "first"):
+        known = purchases[name] > 0
+        purchases[name][known] = _back(purchases[name][known], days)
+    return replace(
+        shopper,
+        recent=replace(shopper.recent, time=shopper.recent.time - days * DAY),
+        purchases=purchases,
+        days=_back(shopper.days, days),
+        first=shopper.first - days * DAY,
+        region_at=shopper.region_at - days * DAY if shopper.region else 0,
+    )
+
+
+def _back(days: NDArray[np.uint16], by: int) -> NDArray[np.uint16]:
+    return np.maximum(days.astype(np.int64) - by, 1).astype(np.uint16)
 
 
 def seed_of(history: History, known: slice, at: int) -> int:
-    """A seed that depends on what was done and when, not on who did it."""
+    """A seed that depends on what was done of late and when, not on who did it."""
+    known = slice(max(known.start, known.stop - _LONG), known.stop)
     content = np.stack([history.time[known], history.row[known], history.kind[known]]).astype(np.int64)
     digest = hashlib.blake2b(content.tobytes(), digest_size=7, salt=at.to_bytes(8, "big"))
     return int.from_bytes(digest.digest(), "big")

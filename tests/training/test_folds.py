@@ -1,0 +1,173 @@
+"""Folds of a history by sequence: what is learned, what is asked, and what is known of who is asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from endcap.domain.events import Kind
+from endcap.domain.instants import DAY
+from endcap.state import NEWCOMER, Shopper, fold
+from endcap.training import Corpus
+from endcap.training.folds import (
+    asked_cases,
+    asked_fold,
+    last_lines_fold,
+    latest_sessions,
+    next_item_fold,
+    standing,
+)
+from endcap.training.history import History
+from endcap.training.replay import Folded, earlier, next_items, shopper_at
+from shops import START, corpus_of
+
+Lines = list[tuple[int, int, Kind, int]]
+
+
+def history_of(lines: Lines) -> tuple[Corpus, History]:
+    corpus = corpus_of(lines)
+    return corpus, corpus.history()
+
+
+def views(*items: int, shopper: int = 0, at: int = START) -> Lines:
+    return [(shopper, at + place * 1_000, Kind.VIEW, item) for place, item in enumerate(items)]
+
+
+def many(lines: int, days: int, seed: int = 5) -> Lines:
+    """One shopper who views, buys, returns and sees items over many `days`."""
+    draw = np.random.Generator(np.random.Philox(seed))
+    times = START + np.sort(draw.integers(0, days * DAY, lines))
+    kinds = draw.choice([Kind.VIEW, Kind.PURCHASE, Kind.REFUND, Kind.IMPRESSION], lines, p=[0.4, 0.4, 0.1, 0.1])
+    items = draw.integers(0, 60, lines)
+    return [(0, time, Kind(kind), item) for time, kind, item in zip(times.tolist(), kinds, items.tolist(), strict=True)]
+
+
+def same(one: Shopper, other: Shopper) -> bool:
+    return one.packed() == other.packed()
+
+
+def test_a_long_history_folds_line_by_line_to_what_it_folds_to_at_once() -> None:
+    _, history = history_of(many(1_500, 90))
+    folded = Folded(history)
+
+    for stop in (600, 601, 640, 1_499, 1_500, 700, 3, 0):
+        assert same(folded.upto(slice(0, stop)), shopper_at(history, slice(0, stop)))
+
+
+def test_the_region_is_that_of_the_latest_line_however_the_past_was_folded() -> None:
+    _, history = history_of(many(700, 90))
+    regions = np.zeros(700, np.int32)
+    regions[600:650] = 1
+    history = replace(history, regions=("", "north"), region=regions)
+    folded = Folded(history)
+
+    assert [folded.upto(slice(0, stop)).region for stop in (620, 660, 700)] == ["north", "", ""]
+    assert all(same(folded.upto(slice(0, stop)), shopper_at(history, slice(0, stop))) for stop in (640, 680))
+
+
+def test_days_earlier_is_what_folding_earlier_lines_gives() -> None:
+    _, history = history_of(many(200, 90))
+    events, region = history.events(slice(0, 200)), history.regions[history.region[199]]
+    moved = fold(NEWCOMER, replace(events, time=events.time - 30 * DAY), region=region)
+
+    assert same(earlier(shopper_at(history, slice(0, 200)), 30), moved)
+    assert earlier(NEWCOMER, 5) is NEWCOMER
+
+
+def test_every_case_knows_what_came_before_in_its_history_and_nothing_else() -> None:
+    corpus, history = history_of(views(1, 2, 3, 2) + views(4, 5, shopper=1, at=START + DAY))
+    everything = np.ones(len(history), np.bool_)
+    learned = standing(corpus, history)
+    found = list(asked_cases(history, asked_fold(history, everything, np.array([0, 2, 3, 5]), "none"), learned))
+
+    assert [case.state.shopper.recent.row.tolist() for case in found] == [[], [1, 2], [1, 2, 3], [4]]
+    assert [case.targets.tolist() for case in found] == [[1], [3], [2], [5]]
+    assert [case.bought.tolist() for case in found] == [[], [], [2], []]
+    assert [case.request.at - START for case in found] == [0, 1_001, 2_001, DAY + 1]
+
+
+@pytest.mark.parametrize(("hides", "hidden"), [("none", []), ("last", [3]), ("known", [1, 2, 3])])
+def test_what_is_known_is_hidden_as_the_fold_says(hides: str, hidden: list[int]) -> None:
+    corpus, history = history_of(views(1, 2, 3, 2))
+    asked = asked_fold(history, np.ones(4, np.bool_), np.array([3]), hides)  # type: ignore[arg-type]
+    case = next(iter(asked_cases(history, asked, standing(corpus, history))))
+
+    assert case.request.exclude.tolist() == hidden
+
+
+def test_where_the_last_item_is_hidden_nothing_that_wants_it_is_asked() -> None:
+    _, history = history_of(views(1, 1, 2, 2, 1))
+
+    assert next_item_fold(history, np.ones(5, np.bool_), np.arange(1, 5), "last").asked.target.tolist() == [2, 4]
+    assert next_item_fold(history, np.ones(5, np.bool_), np.arange(1, 5)).asked.target.tolist() == [1, 2, 3, 4]
+
+
+def test_the_last_lines_are_held_back_from_what_is_learned_but_never_the_first() -> None:
+    _, history = history_of(
+        views(1, 2, 3) + views(4, shopper=1, at=START + DAY) + views(5, 6, shopper=2, at=START + 2 * DAY)
+    )
+    learned = np.array([True, True, True, True, True, False])
+    found = last_lines_fold(history, learned, 1)
+
+    assert found.asked.target.tolist() == [2]
+    assert found.learned.tolist() == [True, True, False, True, True, False]
+
+
+def test_a_refund_after_the_line_held_back_is_held_back_and_not_asked() -> None:
+    lines = [*views(1, 2, 3), (0, START + 9_000, Kind.REFUND, 2)]
+    _, history = history_of(lines)
+    found = last_lines_fold(history, np.ones(4, np.bool_), 1)
+
+    assert found.asked.target.tolist() == [2]
+    assert found.learned.tolist() == [True, True, False, False]
+
+
+def test_latest_sessions_leave_out_one_that_holds_more_than_a_third() -> None:
+    _, history = history_of(
+        views(*range(10)) + views(1, 2, shopper=1, at=START - DAY) + views(3, 4, shopper=2, at=START - 2 * DAY)
+    )
+    latest = latest_sessions(history, np.ones(14, np.bool_), 100)
+
+    assert sorted(history.row[latest].tolist()) == [1, 2, 3, 4]
+
+
+def test_a_shop_that_stands_sells_what_was_learned_and_nothing_else() -> None:
+    corpus, history = history_of(views(1, 2, 3))
+    corpus = replace(corpus, changes=())
+    shop = standing(corpus, history.where(np.array([True, True, False])))
+
+    assert np.flatnonzero(shop.shelf.available).tolist() == [1, 2]
+
+
+def test_candidates_are_drawn_from_what_is_sold_with_the_wanted_one_among_them() -> None:
+    corpus, history = history_of(views(*range(30)))
+    corpus = replace(corpus, changes=())
+    asked = asked_fold(history, np.ones(30, np.bool_), np.array([7, 8]), "none")._replace(drawn=10)
+    shop = standing(corpus, history)
+    first, second = asked_cases(history, asked, shop)
+
+    assert 7 in first.request.candidates
+    assert 8 in second.request.candidates
+    assert len(set(first.request.candidates.tolist())) == 10
+    assert first.request.candidates.tolist() != second.request.candidates.tolist()
+    again, _ = asked_cases(history, asked, shop)
+    assert again.request.candidates.tolist() == first.request.candidates.tolist()
+
+
+def test_a_question_far_behind_the_shop_s_last_day_is_asked_on_that_day_with_all_ages_kept() -> None:
+    corpus, history = history_of(views(1, 2) + views(3, 4, 5, shopper=1, at=START + 40 * DAY))
+    learned = np.array([True, True, False, False, False])
+    asked = asked_fold(history, learned, np.array([4]), "none")
+    case = next(iter(asked_cases(history, asked, standing(corpus, history.where(learned)))))
+
+    assert case.request.at == START + 1_001
+    assert case.state.shopper.recent.time.tolist() == [START, START + 1_000]
+
+
+def test_replayed_next_items_of_a_long_history_know_the_same_as_short_ones() -> None:
+    corpus, history = history_of(many(900, 60))
+    nobody = standing(corpus, history.where(np.zeros(900, np.bool_)))
+
+    for case in list(next_items(history, nobody, START, None))[::50]:
+        stop = int(case.id.split(":")[1])
+        assert same(case.state.shopper, shopper_at(history, slice(0, stop)))
