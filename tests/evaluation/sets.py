@@ -1,6 +1,5 @@
 """Data sets that the code has never seen, one a protocol: odd ids, ties in time, lone events, one very long history."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,15 +26,15 @@ def _drawn(draw: np.random.Generator, kind: int, many: int) -> list[str]:
     return items
 
 
-def sequences(key: str, seed: int = 1, longest: int = LONGEST) -> pl.DataFrame:
-    """A line an event of 160 sessions or shoppers with the column `key`: many of one event, one of `longest`.
+def sequences(key: str, units: int = 100, longest: int = LONGEST, seed: int = 1) -> pl.DataFrame:
+    """A line an event of `units` sessions or shoppers with the column `key`: many of one event, one of `longest`.
 
     Times are full days, so that most are ties; 5 % of the last items stand nowhere else.
     """
     draw = np.random.Generator(np.random.Philox(seed))
     rows: list[dict[str, Any]] = []
-    for number in range(160):
-        many = longest if number == 80 else 1 if number % 7 == 0 else int(draw.integers(2, 12))
+    for number in range(units):
+        many = longest if number == units // 2 else 1 if number % 7 == 0 else int(draw.integers(2, 12))
         items = _drawn(draw, number % 4, many)
         if number % 20 == 3:
             items[-1] = UNKNOWN[number % 40]
@@ -43,9 +42,9 @@ def sequences(key: str, seed: int = 1, longest: int = LONGEST) -> pl.DataFrame:
         for item in items:
             rows.append({key: f"{key} № {number}", "item_id": item, "time": START + day * DAY})
             day += int(draw.random() < 0.2)
-    shuffled = draw.permutation(160)
+    shuffled = draw.permutation(units)
     frame = pl.DataFrame(rows).with_columns(pl.from_epoch("time", time_unit="ms"))
-    place = pl.col(key).replace_strict([f"{key} № {number}" for number in range(160)], shuffled)
+    place = pl.col(key).replace_strict([f"{key} № {number}" for number in range(units)], shuffled)
     return frame.sort(place, maintain_order=True)
 
 
@@ -105,23 +104,15 @@ def made(folder: Path, **files: pl.DataFrame) -> Path:
     return folder
 
 
-def with_other_last_items(frame: pl.DataFrame, key: str, seed: int) -> pl.DataFrame:
-    """`frame` with the last item, by time and row, of every `key` replaced by another one."""
-    draw = np.random.Generator(np.random.Philox(seed))
-    others = pl.Series(draw.choice([*ITEMS, *UNKNOWN], len(frame)).tolist())
-    numbered = frame.with_row_index("row").sort("time", "row")
-    last = numbered.group_by(key).agg(pl.col("row").last())["row"]
-    item = pl.when(pl.col("row").is_in(last.implode())).then(others).otherwise("item_id")
-    return frame.with_row_index("row").with_columns(item.alias("item_id")).drop("row")
+def with_other_items(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """`frame` with another item, known or never seen, in each of `rows`, which are numbers."""
+    all_items = [*ITEMS, *UNKNOWN]
+    others = pl.Series([all_items[7 * row % len(all_items)] for row in range(len(frame))])
+    replaced = pl.int_range(pl.len()).is_in(rows.implode())
+    return frame.with_columns(pl.when(replaced).then(others).otherwise("item_id").alias("item_id"))
 
 
-def lists_by_case(predictions: Path) -> dict[str, list[tuple[int, str, float]]]:
-    """Rank, item and score of every case's lines, in the file's order."""
-    found: dict[str, list[tuple[int, str, float]]] = {}
-    for case, *line in _lines(predictions):
-        found.setdefault(case, []).append(tuple(line))
-    return found
-
-
-def _lines(predictions: Path) -> Iterator[tuple[Any, ...]]:
-    return pl.read_parquet(predictions).iter_rows()
+def last_rows(frame: pl.DataFrame, key: str) -> pl.Series:
+    """The number of the last row, by time and row, of every `key`."""
+    numbered = frame.with_columns(row=pl.int_range(pl.len())).sort("time", "row")
+    return numbered.group_by(key).agg(pl.col("row").last())["row"]

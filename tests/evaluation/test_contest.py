@@ -84,8 +84,7 @@ def contest(
         contenders=contenders,
         left_out=(LeftOut("content", "no item has a text"),),
         propose=lambda request, state: proposals or {},
-        seen=rows(range(50)),
-        rows=ITEMS,
+        interactions=np.r_[np.repeat(1, 50), np.repeat(0, ITEMS - 50)],
     )
 
 
@@ -220,6 +219,38 @@ def test_a_group_is_not_cold_once_a_variant_of_it_was_touched() -> None:
 
     cold_first = Contender("hybrid", by_order(range(59, 39, -1)))
     assert only(measure(contest(cold_first), [touched], silent)).cold == 9 / 20
+
+
+def known(made: Case, lines: int) -> Case:
+    shopper = replace(NEWCOMER, lines=lines)
+    return replace(made, state=replace(made.state, shopper=shopper))
+
+
+def test_targets_are_parted_by_what_was_learned_of_them_and_cases_by_what_was_known() -> None:
+    counts = np.repeat([0, 1, 5, 6, 20, 21], 10)
+    asked = replace(contest(POPULARITY), interactions=counts)
+    cases = [known(case(0, [0, 11]), 0), known(case(1, [29, 10]), 1), known(case(2, [59]), 5), known(case(3, [4]), 6)]
+
+    found = measure(asked, cases, silent)
+
+    assert found.item_strata == {"0": 2, "1-5": 3, "6-20": 0, "21+": 1}
+    assert found.shopper_strata == {"0": 1, "1": 1, "2-5": 1, "6+": 1}
+    assert only(found).by_item == {"0": 1, "1-5": 2 / 3, "21+": 0}
+    assert only(found).by_shopper == {"0": 1, "1": 0.5, "2-5": 0, "6+": 1}
+
+
+def test_a_target_tied_at_the_twentieth_place_is_not_within_it() -> None:
+    def tied(request: Request, state: State) -> Ranked:
+        return Ranked(rows(range(ITEMS)), np.r_[np.arange(30, 12, -1), np.repeat(1, ITEMS - 18)].astype(np.float32))
+
+    assert only(measure(contest(Contender("hybrid", tied)), [case(0, [3, 19])], silent)).by_item == {"1-5": 0.5}
+
+
+def test_the_clock_is_told_a_list(evaluation: Evaluation) -> None:
+    found = measure(contest(POPULARITY, HYBRID), [case(0, [1])], silent)
+
+    assert set(found.seconds) == {"popularity", "hybrid"}
+    assert all(0 <= seconds < 1 for seconds in found.seconds.values())
 
 
 def test_candidate_recall_is_the_share_of_targets_that_a_source_proposed() -> None:

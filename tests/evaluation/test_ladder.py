@@ -14,7 +14,7 @@ from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY, HOUR, parse_day
 from endcap.errors import GateRefused
 from endcap.evaluation import Evaluation, Split, evaluate, to_json
-from endcap.evaluation.ladder import _seen
+from endcap.evaluation.ladder import _interactions
 from endcap.policy import DEFAULT_POLICY, parse_policy
 from endcap.training import Corpus
 
@@ -149,7 +149,8 @@ def test_only_an_interaction_before_the_split_keeps_an_item_from_being_cold() ->
         corpus(keys_from(1)), interactions=lines.set_column(lines.column_names.index("kind"), "kind", kinds)
     )
 
-    assert _seen(shown, SPLIT.at).tolist() == [7]
+    assert np.flatnonzero(_interactions(shown, SPLIT.at)).tolist() == [7]
+    assert _interactions(shown, SPLIT.at)[7] == 2
 
 
 @pytest.mark.parametrize(

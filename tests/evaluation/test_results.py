@@ -1,20 +1,21 @@
 import json
 from dataclasses import replace
 
-from endcap.evaluation import Evaluation, to_json
+from endcap.evaluation import Evaluation, Terms, to_json
 from endcap.metrics import METRICS
 
 
 def test_the_json_holds_exactly_the_published_keys(evaluation: Evaluation) -> None:
     document = json.loads(to_json(evaluation))
 
-    assert list(document) == ["protocol", "split", "cases", "layers", "left_out"]
+    grown = ["shape", "terms", "candidates", "strata"]
+    assert list(document) == ["protocol", "split", "cases", "layers", "left_out", *grown]
     assert document["protocol"] == "next-basket"
     assert document["split"] == "2011-10-01"
     assert document["cases"] == 2_119
     assert document["left_out"] == [{"name": "content", "because": "no item has a text"}]
     for layer in document["layers"]:
-        assert list(layer) == ["name", "metrics", "discovery", "gain"]
+        assert list(layer) == ["name", "metrics", "discovery", "gain", "cold_start"]
         assert list(layer["metrics"]) == list(layer["discovery"]) == list(METRICS)
     assert set(METRICS) == {f"{name}@{k}" for name in ("recall", "ndcg", "precision", "mrr") for k in (10, 20)}
 
@@ -40,6 +41,23 @@ def test_figures_are_rounded_to_six_decimals_and_zero_has_no_sign(evaluation: Ev
     assert session["metrics"]["recall@10"] == 0.15
     assert "-0.0," not in text
     assert text.endswith("}\n")
+
+
+def test_shape_terms_candidates_and_cold_starts_are_told(evaluation: Evaluation) -> None:
+    document = json.loads(to_json(replace(evaluation, terms=Terms("validation", exclude_current=True))))
+
+    assert document["shape"] == "baskets"
+    assert document["terms"] == {"stage": "validation", "fold_validation": False, "exclude_current": True}
+    assert document["candidates"] == {"popularity": 0.2, "pool": 0.5}
+    assert document["strata"]["items"] == {"0": 3, "1-5": 0, "6-20": 0, "21+": 50_000}
+    assert document["layers"][3]["cold_start"]["shoppers"] == {"2-5": 0.1, "6+": 0.1}
+
+
+def test_the_clock_does_not_reach_the_json(evaluation: Evaluation) -> None:
+    other = replace(evaluation, seconds={"fit": 1.0, "hybrid": 2.0})
+
+    assert other == evaluation
+    assert to_json(other) == to_json(evaluation)
 
 
 def test_predictions_counts_and_instants_do_not_reach_the_json(evaluation: Evaluation) -> None:

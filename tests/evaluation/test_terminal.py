@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from endcap.evaluation import Evaluation, gain_table, ladder_table, source_table, summary
-from endcap.evaluation.terminal import breadth_table, verdict
+from endcap.evaluation import Evaluation, Split, Terms, gain_table, ladder_table, source_table, summary
+from endcap.evaluation.terminal import asked, breadth_table, cold_start_table, verdict
 from endcap.metrics import Interval
 
 
@@ -68,8 +68,38 @@ def test_a_figure_that_no_case_could_give_is_a_dash(evaluation: Evaluation) -> N
 def test_candidate_recall_names_each_source_and_the_pool(evaluation: Evaluation) -> None:
     text = printed(source_table(evaluation))
 
-    assert line_of(text, "popularity").split() == ["popularity", "0.2000"]
-    assert line_of(text, "pool").split()[-1] == "0.5000"
+    assert line_of(text, "popularity").split() == ["popularity", "0.2000", "-0.6000"]
+    assert line_of(text, "pool").split()[-2:] == ["0.5000", "-0.3000"]
+    assert "precision@10 of hybrid: 0.1000, -0.5000 to the usual aim of 0.6." in printed(summary(evaluation))
+
+
+def test_cold_starts_stand_by_item_and_by_shopper_with_their_numbers(evaluation: Evaluation) -> None:
+    text = printed(cold_start_table(evaluation))
+
+    assert line_of(text, "session").split()[1:] == ["0.0000", "-", "-", "0.1500", "-", "-", "0.1500", "0.1500"]
+    assert line_of(text, "targets, cases").split()[2:] == ["3", "0", "0", "50,000", "0", "0", "19", "2,100"]
+
+
+def test_times_are_told_a_list_and_the_shape_in_the_title(evaluation: Evaluation) -> None:
+    text = printed(summary(evaluation))
+
+    assert "Fitted in 61.5 s; milliseconds a list: popularity 0.20, collaborative 0.40" in text
+    assert "data has the shape of baskets" in text
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        (Terms(), "leave-one-out"),
+        (Terms(fold_validation=True), "leave-one-out, validation folded in"),
+        (Terms("validation", exclude_current=True), "leave-one-out, validation, current item excluded"),
+    ],
+)
+def test_how_a_data_set_was_asked_is_told_in_words(evaluation: Evaluation, terms: Terms, words: str) -> None:
+    found = replace(evaluation, protocol="leave-one-out", split=Split("", 0), terms=terms)
+
+    assert asked(found) == words
+    assert f"{words}, 2,119 cases" in printed(ladder_table(found))
 
 
 def test_all_tables_fit_100_columns_without_a_cut(evaluation: Evaluation) -> None:

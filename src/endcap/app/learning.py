@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
 from endcap.backends.log import Log
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from endcap.domain.ids import ItemKey
-    from endcap.evaluation import Evaluation, Terms
+    from endcap.evaluation import Evaluation
     from endcap.snapshot import Snapshot
     from endcap.training import Corpus, Protocol
 
@@ -27,6 +27,8 @@ ENCODER: Final = "encoder."
 """Before the names of the encoder's arrays, beside a snapshot's own."""
 
 PROTOCOLS: Final = ("next-basket", "time-split")
+OF_DATA: Final = (*PROTOCOLS, "next-item", "leave-one-out", "rerank")
+"""The protocols for a data set in a folder."""
 
 
 def corpus(shop: Shop) -> "Corpus":
@@ -108,30 +110,54 @@ def published(shop: Shop, snapshot: "Snapshot", whose: bytes, sides: Mapping[str
 
 def evaluate_data(asked: "Sampled", outputs: "Outputs", report: Report) -> "RenderableType":
     """The ladder of a data set in a folder, fit to be printed. Raises: InvalidRequest, InvalidFeed, GateRefused."""
-    from endcap import evaluation
+    asked.check()
+    from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
     from endcap.backends.encoder.lexical import fit_lexical
 
-    if asked.protocol not in evaluation.DATA_PROTOCOLS:
-        known = ", ".join(evaluation.DATA_PROTOCOLS)
-        raise InvalidRequest(f"--protocol {asked.protocol} is unknown; expected one of {known}")
     report("reading events")
-    dataset = evaluation.read_dataset(asked.directory, asked.protocol, asked.split, fit_lexical)
+    dataset = evaluation.read_dataset(asked.directory, cast("Protocol", asked.protocol), asked.split, fit_lexical)
     if asked.protocol in PROTOCOLS:
         split = evaluation.Split(asked.split, dataset.split)
         found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, evaluation.open_policy(), report)
         found = replace(found, predictions=found.predictions.renamed(dataset.named))
     else:
-        found = evaluation.evaluate_dataset(dataset, asked.terms, None, report)
+        terms = evaluation.Terms(asked.stage, asked.fold_validation, asked.exclude_current)
+        found = evaluation.evaluate_dataset(dataset, terms, None, report)
     return _written(found, dataset.corpus.keys, outputs)
 
 
 class Sampled(NamedTuple):
-    """A folder with a data set, and how it is asked."""
+    """A folder with a data set, and how it is asked; `endcap evaluate` says what the fields mean."""
 
     directory: Path
     protocol: str
-    split: str
-    terms: "Terms"
+    split: str = ""
+    candidates: Path | None = None
+    stage: Literal["test", "validation"] = "test"
+    fold_validation: bool = False
+    exclude_current: bool = False
+
+    def check(self) -> None:
+        """Raises: InvalidRequest where an option does not go with the protocol."""
+        if self.protocol not in OF_DATA:
+            raise InvalidRequest(f"--protocol {self.protocol} is unknown; expected one of {', '.join(OF_DATA)}")
+        for option, given, protocols in (
+            ("--exclude-current", self.exclude_current, ("next-item",)),
+            ("--fold-validation", self.fold_validation, ("leave-one-out",)),
+            ("--candidates", self.candidates is not None, ("rerank",)),
+            ("--stage validation", self.stage == "validation", ("next-item", "leave-one-out", "rerank")),
+        ):
+            if given and self.protocol not in protocols:
+                remedy = "leave it out"
+                if option == "--stage validation":
+                    remedy = "give an earlier --split"
+                raise InvalidRequest(f"{option} is for {', '.join(protocols)}, not for {self.protocol}; {remedy}")
+        if self.protocol == "rerank" and self.candidates is None:
+            raise InvalidRequest(
+                "--protocol rerank needs --candidates FILE: Parquet with case_id and item_ids (a list)"
+            )
+        if self.fold_validation and self.stage == "validation":
+            raise InvalidRequest("--fold-validation learns from what --stage validation asks; leave one of them out")
 
 
 class Outputs(NamedTuple):
@@ -146,7 +172,10 @@ def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report)
     """The layer ladder of protocol and split date `cut`, fit to be printed. Raises: InvalidRequest, GateRefused."""
     protocol, date = cut
     if protocol not in PROTOCOLS:
-        raise InvalidRequest(f"--protocol {protocol} is unknown; expected {' or '.join(PROTOCOLS)}")
+        known = "is for data sets in a folder (--data)" if protocol in OF_DATA else "is unknown"
+        raise InvalidRequest(f"--protocol {protocol} {known}; expected {' or '.join(PROTOCOLS)}")
+    if not date:
+        raise InvalidRequest(f"--protocol {protocol} needs --split DATE")
     try:
         begin = parse_day(date, shop.settings.shop.timezone)
     except ValueError:

@@ -128,11 +128,15 @@ def refresh(shop: ShopOption = SHOP) -> None:
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     protocol: Annotated[
         str, typer.Option(help="next-basket or time-split; with --data also next-item, leave-one-out, rerank.")
     ],
     split: Annotated[str, typer.Option(help="ISO date that parts history from cases, in the shop's time zone.")] = "",
     data: Annotated[Path | None, typer.Option(help="A folder with events.parquet, instead of a shop.")] = None,
+    candidates: Annotated[
+        Path | None, typer.Option(help="rerank: Parquet with case_id and item_ids, what is ranked for whom.")
+    ] = None,
     exclude_current: Annotated[
         bool, typer.Option("--exclude-current", help="next-item: never propose the session's last item.")
     ] = False,
@@ -152,15 +156,21 @@ def evaluate(
 
     from endcap import app as root
     from endcap.cli.terminal import stages
-    from endcap.evaluation.stages import Terms
 
+    of_data = {"--candidates": candidates, "--exclude-current": exclude_current, "--fold-validation": fold_validation}
+    given = [option for option, value in {**of_data, "--stage": stage != "test"}.items() if value]
+    if data is None and given:
+        raise InvalidRequest(f"{given[0]} is for a data set in a folder; name one with --data, or leave it out")
+    source = context.get_parameter_source("shop")
+    if data is not None and source is not None and source.name == "COMMANDLINE":
+        raise InvalidRequest(f"--data {data} and --shop {shop} are given; expected one of them: leave one out")
     outputs = root.Outputs(json, predictions, chart)
     with stages() as report:
         if data is None:
             summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report)
         else:
-            terms = Terms(stage, fold_validation, exclude_current)
-            summary = root.evaluate_data(root.Sampled(data, protocol, split, terms), outputs, report)
+            asked = root.Sampled(data, protocol, split, candidates, stage, fold_validation, exclude_current)
+            summary = root.evaluate_data(asked, outputs, report)
     Console(width=max(Console().width, 100)).print(summary)
     for written in filter(None, outputs):
         typer.echo(f"written: {written}")

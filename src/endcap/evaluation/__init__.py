@@ -10,16 +10,14 @@ from endcap.evaluation.audit_page import audit_page
 from endcap.evaluation.audit_terminal import audit_summary
 from endcap.evaluation.comparison import Comparison, compare
 from endcap.evaluation.contest import Contender, Contest, measure
-from endcap.evaluation.datasets import DATA_PROTOCOLS, Dataset, read_dataset
+from endcap.evaluation.datasets import Dataset, read_dataset
 from endcap.evaluation.ladder import evaluate, evaluate_dataset, open_policy
 from endcap.evaluation.outlook import Outlook, outlook_of
 from endcap.evaluation.predictions import Predictions, write_predictions
-from endcap.evaluation.results import Evaluation, LayerFigures, Split, to_json
-from endcap.evaluation.stages import Terms
+from endcap.evaluation.results import Evaluation, LayerFigures, Split, Terms, to_json
 from endcap.evaluation.terminal import gain_table, ladder_table, source_table, summary
 
 __all__ = [
-    "DATA_PROTOCOLS",
     "Audit",
     "Compared",
     "Comparison",

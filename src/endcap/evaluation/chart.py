@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from endcap.evaluation.results import Evaluation
+from endcap.evaluation.terminal import asked
 
 DRAWN: Final = {"recall@10": "#1b5e91", "recall@20": "#6baed6", "ndcg@10": "#e08214"}
 WIDTH: Final = 0.26
@@ -37,5 +38,5 @@ def draw_chart(evaluation: Evaluation, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(DRAWN))
     cases = f"{evaluation.cases:,} cases"
-    figure.suptitle(f"What each layer adds: {evaluation.protocol}, split {evaluation.split.text}, {cases}", fontsize=13)
+    figure.suptitle(f"What each layer adds: {asked(evaluation)}, {cases}", fontsize=13)
     figure.savefig(path, format="png", metadata={"Software": None})

@@ -8,16 +8,17 @@ stay.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
+from time import perf_counter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from endcap.domain.arrays import Bools, Rows
+from endcap.domain.arrays import Bools, Ints, Rows
 from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.evaluation.predictions import Collector
 from endcap.evaluation.results import Evaluation, Split
-from endcap.evaluation.tally import Candidates, Listing, Tally, Units
+from endcap.evaluation.tally import Candidates, Census, Listing, Tally, Units
 from endcap.state import Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
@@ -38,8 +39,8 @@ class Contender(NamedTuple):
 class Contest:
     """What is compared: contenders from the lowest layer up, and the layers left out with the reason.
 
-    `propose` gives each source's first 100 rows for a request; `seen` are rows with an interaction before the split, of
-    `rows` rows in all.
+    `propose` gives each source's first 100 rows for a request; `interactions` int64 [rows] counts those of each row
+    that are learned from.
     """
 
     protocol: Protocol
@@ -47,8 +48,7 @@ class Contest:
     contenders: tuple[Contender, ...]
     left_out: tuple[LeftOut, ...]
     propose: Callable[[Request, State], Mapping[str, Rows]]
-    seen: Rows
-    rows: int
+    interactions: Ints
 
 
 def measure(contest: Contest, found: Iterable[Case], report: Report) -> Evaluation:
@@ -77,10 +77,14 @@ class Account:
     def __init__(self, contest: Contest, shelf: Shelf) -> None:
         self._contest = contest
         self._shelf = shelf
-        self._sellable = _sellable(shelf, contest.rows)
-        seen = np.zeros(contest.rows, np.bool_)
-        seen[_groups(contest.seen, shelf)] = True
-        self._tallies = [Tally(contender.name, seen) for contender in contest.contenders]
+        self._rows = len(contest.interactions)
+        self._sellable = _sellable(shelf, self._rows)
+        interactions = _of_groups(contest.interactions, shelf)
+        self._tallies = [Tally(contender.name, interactions > 0) for contender in contest.contenders]
+        self._census, self._seconds = (
+            Census(interactions),
+            dict.fromkeys((each.name for each in contest.contenders), 0.0),
+        )
         self._best, self._candidates = Collector(), Candidates()
         self._units, self._discovery_units = Units(), Units()
 
@@ -88,9 +92,13 @@ class Account:
         """Rank one case with every contender and keep its figures."""
         contest = self._contest
         self._units.add(case)
-        listings = [contender.rank(case.request, case.state) for contender in contest.contenders]
-        for tally, listing in zip(self._tallies, listings, strict=True):
-            tally.mixed(case, listing)
+        strata = self._census.take(case)
+        listings = []
+        for tally, contender in zip(self._tallies, contest.contenders, strict=True):
+            began = perf_counter()
+            listings.append(contender.rank(case.request, case.state))
+            self._seconds[contender.name] += perf_counter() - began
+            tally.mixed(case, strata, listings[-1])
         self._best.add(case.id, listings[-1].rows, listings[-1].scores)
         self._candidates.add(case.targets, contest.propose(case.request, case.state), listings[-1].rows)
         if contest.protocol == "next-basket":
@@ -108,26 +116,36 @@ class Account:
 
     def summed_up(self) -> Evaluation:
         """The evaluation of all that was taken in; items count as rankable if sellable at first, at last, or shown."""
-        rankable = self._sellable | _sellable(self._shelf, self._contest.rows)
+        rankable = self._sellable | _sellable(self._shelf, self._rows)
         for tally in self._tallies:
             rankable |= tally.shown
-        units, discovery_units, size = self._units.numbers(), self._discovery_units.numbers(), int(rankable.sum())
+        units, size, cases = (
+            (self._units.numbers(), self._discovery_units.numbers()),
+            int(rankable.sum()),
+            len(self._units),
+        )
         steps = zip([None, *self._tallies], self._tallies, strict=False)
         return Evaluation(
             protocol=self._contest.protocol,
             split=self._contest.split,
-            cases=len(units),
-            discovery_cases=len(discovery_units),
-            layers=tuple(tally.figures(above, units, discovery_units, size) for above, tally in steps),
+            cases=cases,
+            discovery_cases=len(self._discovery_units),
+            layers=tuple(tally.figures(above, units, size, self._census) for above, tally in steps),
             left_out=self._contest.left_out,
-            candidates=self._candidates.recalls(len(units)),
+            candidates=self._candidates.recalls(cases),
+            item_strata=self._census.items,
+            shopper_strata=self._census.shoppers,
             predictions=self._best.collected(),
+            seconds={name: total / cases for name, total in self._seconds.items()},
         )
 
 
-def _groups(rows: Rows, shelf: Shelf) -> Rows:
-    known = rows[rows < len(shelf)]
-    return np.union1d(rows, shelf.group[known])
+def _of_groups(interactions: Ints, shelf: Shelf) -> Ints:
+    """`interactions` with those of its variants added to every group."""
+    totals = interactions.copy()
+    variants = np.flatnonzero(shelf.group[: len(shelf)] != np.arange(len(shelf)))
+    np.add.at(totals, shelf.group[variants], interactions[variants])
+    return totals
 
 
 def _sellable(shelf: Shelf, size: int) -> Bools:

@@ -29,7 +29,6 @@ from endcap.training import Corpus, Protocol
 from endcap.training.folds import TEST, TRAIN, VALIDATION
 from endcap.training.history import WEIGHTS
 
-DATA_PROTOCOLS: Final[tuple[Protocol, ...]] = ("time-split", "next-item", "leave-one-out", "next-basket", "rerank")
 BY_TIME: Final = ("next-basket", "time-split")
 """Protocols that part the lines at one instant, as for a shop; the others part sequences."""
 

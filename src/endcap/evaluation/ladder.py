@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from time import perf_counter
 from typing import Final
 
 import numpy as np
 import pyarrow.compute as pc
 
 from endcap import pipeline
-from endcap.domain.arrays import Rows
+from endcap.domain.arrays import Ints, Rows
 from endcap.domain.events import Kind
 from endcap.domain.requests import Request
 from endcap.evaluation.contest import Contender, Contest, Report, measure
 from endcap.evaluation.datasets import Dataset
-from endcap.evaluation.results import Evaluation, Split
-from endcap.evaluation.stages import Terms, inner_fold, outer_fold
+from endcap.evaluation.results import Evaluation, Split, Terms
+from endcap.evaluation.stages import inner_fold, outer_fold
 from endcap.evaluation.tally import Listing
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.snapshot import Snapshot
@@ -23,7 +24,7 @@ from endcap.training import Corpus, Layer, Protocol, cases, train_layers
 from endcap.training.fit import layers_of, learn_fold, quota_policy
 from endcap.training.folds import asked_cases, standing
 from endcap.training.history import History
-from endcap.training.profile import Profile, shape_of
+from endcap.training.profile import Profile, profile_of, shape_of
 
 REACH: Final = 100
 """How many proposals of a source count for its candidate recall."""
@@ -36,17 +37,20 @@ def evaluate(corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, r
 
     Raises: GateRefused where nothing lies before the split to learn from, or no case after it.
     """
+    began = perf_counter()
     trained = train_layers(corpus, split.at, protocol, report)
+    fitted = perf_counter() - began
     contest = Contest(
         protocol,
         split,
         tuple(_contender(layer, policy) for layer in trained.layers),
         trained.left_out,
         _proposer(trained.layers[-1].snapshot),
-        _seen(corpus, split.at),
-        len(corpus.keys),
+        _interactions(corpus, split.at),
     )
-    return measure(contest, cases(corpus, split.at, protocol), report)
+    found = measure(contest, cases(corpus, split.at, protocol), report)
+    shape = profile_of(corpus.history(split.at), split.at).shape
+    return replace(found, shape=shape, seconds={"fit": fitted, **found.seconds})
 
 
 def open_policy() -> Policy:
@@ -56,25 +60,26 @@ def open_policy() -> Policy:
 
 def evaluate_dataset(dataset: Dataset, terms: Terms, chosen: Profile | None, report: Report) -> Evaluation:
     """The ladder on a data set of a protocol that cuts by sequence; see `evaluate`. `chosen` None: by its shape."""
-    history = dataset.corpus.history()
+    began, history = perf_counter(), dataset.corpus.history()
     outer = outer_fold(dataset, history, terms)
     profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
     inner = inner_fold(dataset, history, outer, profile)
     learned = learn_fold(dataset.corpus, history, outer.learned, inner, profile, report)
     trained, policy = layers_of(learned), quota_policy(profile)
+    fitted, known = perf_counter() - began, history.where(outer.learned)
     contest = Contest(
         dataset.protocol,
         Split("", 0),
         tuple(_contender(layer, policy) for layer in trained.layers),
         trained.left_out,
         _proposer(trained.layers[-1].snapshot),
-        np.unique(history.row[outer.learned]).astype(np.int32),
-        len(dataset.corpus.keys),
+        np.bincount(known.group[known.weight > 0], minlength=len(dataset.corpus.keys)),
     )
-    shop = standing(dataset.corpus, history.where(outer.learned))
-    found = (replace(case, id=_named(dataset, history, int(case.id))) for case in asked_cases(history, outer, shop))
-    return measure(contest, found, report)
+    shop = standing(dataset.corpus, known)
+    asked = (replace(case, id=_named(dataset, history, int(case.id))) for case in asked_cases(history, outer, shop))
+    found = measure(contest, asked, report)
+    return replace(found, shape=profile.shape, terms=terms, seconds={"fit": fitted, **found.seconds})
 
 
 def _named(dataset: Dataset, history: History, target: int) -> str:
@@ -100,7 +105,7 @@ def _proposer(snapshot: Snapshot) -> Callable[[Request, State], Mapping[str, Row
     return proposed
 
 
-def _seen(corpus: Corpus, split: int) -> Rows:
+def _interactions(corpus: Corpus, split: int) -> Ints:
     lines = corpus.interactions
     before = pc.and_(pc.less(lines["time"], split), pc.not_equal(lines["kind"], int(Kind.IMPRESSION)))
-    return np.unique(lines.filter(before)["row"].to_numpy()).astype(np.int32)
+    return np.bincount(lines.filter(before)["row"].to_numpy(), minlength=len(corpus.keys))

@@ -2,16 +2,30 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from endcap.evaluation.predictions import Predictions
 from endcap.metrics import Interval
 from endcap.training import LeftOut, Protocol
 
 Intervals: TypeAlias = Mapping[str, Interval]
+Stage: TypeAlias = Literal["validation", "test"]
 
 DECIMALS: Final = 6
+ITEM_STRATA: Final = {"0": 0, "1-5": 1, "6-20": 6, "21+": 21}
+"""Targets by how many interactions of the item are learned from: the least of each stratum."""
+SHOPPER_STRATA: Final = {"0": 0, "1": 1, "2-5": 2, "6+": 6}
+"""Cases by how many events of the shopper are known: the least of each stratum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a data set is asked: the stage, and what the protocol leaves open."""
+
+    stage: Stage = "test"
+    fold_validation: bool = False
+    exclude_current: bool = False
 
 
 class Split(NamedTuple):
@@ -28,7 +42,8 @@ class LayerFigures:
     `discovery` is None where the protocol has no such list or no basket a new item, `gain` (over the row above) for the
     first row. `repeat` and `new` hold recall@k of the targets that the shopper had before or had not, over the cases
     that have some. `coverage` is the share of sellable items in at least one list's first 20, `cold` the share of those
-    places that went to items without an interaction before the split.
+    places that went to items without an interaction before the split. `by_item` holds recall@20 over the targets of
+    each of ITEM_STRATA that has one, `by_shopper` that over the cases of each of SHOPPER_STRATA.
     """
 
     name: str
@@ -39,14 +54,18 @@ class LayerFigures:
     new: Mapping[str, float]
     coverage: float
     cold: float
+    by_item: Mapping[str, float]
+    by_shopper: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """The ladder, layer by layer, the last being the hybrid; fractions, averaged over cases.
 
-    `candidates` is the recall@100 of each source of the last layer, and under `pool` that of all it ranked.
-    `predictions` are the last layer's lists.
+    `candidates` is the recall@100 of each source of the last layer, and under `pool` the recall of all it ranked.
+    `item_strata` and `shopper_strata` count the targets and cases of each stratum. `predictions` are the last layer's
+    lists. `shape` names the recognised training profile. `seconds` of `fit` in all and of each layer's name a case are
+    the clock's, and no part of what was found.
     """
 
     protocol: Protocol
@@ -56,12 +75,17 @@ class Evaluation:
     layers: tuple[LayerFigures, ...]
     left_out: tuple[LeftOut, ...]
     candidates: Mapping[str, float]
+    item_strata: Mapping[str, int]
+    shopper_strata: Mapping[str, int]
     predictions: Predictions
+    shape: str = ""
+    terms: Terms = Terms()
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 def to_json(evaluation: Evaluation) -> bytes:
     """The evaluation as JSON: UTF-8, fixed order, six decimals, a newline at the end."""
-    document = {
+    document: dict[str, Any] = {
         "protocol": evaluation.protocol,
         "split": evaluation.split.text,
         "cases": evaluation.cases,
@@ -71,10 +95,15 @@ def to_json(evaluation: Evaluation) -> bytes:
                 "metrics": _means(layer.metrics),
                 "discovery": None if layer.discovery is None else _means(layer.discovery),
                 "gain": None if layer.gain is None else {name: _bounds(found) for name, found in layer.gain.items()},
+                "cold_start": {"items": _all_rounded(layer.by_item), "shoppers": _all_rounded(layer.by_shopper)},
             }
             for layer in evaluation.layers
         ],
         "left_out": [{"name": layer.name, "because": layer.because} for layer in evaluation.left_out],
+        "shape": evaluation.shape,
+        "terms": asdict(evaluation.terms),
+        "candidates": _all_rounded(evaluation.candidates),
+        "strata": {"items": dict(evaluation.item_strata), "shoppers": dict(evaluation.shopper_strata)},
     }
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -85,6 +114,10 @@ def _means(intervals: Intervals) -> dict[str, float]:
 
 def _bounds(found: Interval) -> dict[str, float]:
     return {"mean": _rounded(found.mean), "low": _rounded(found.low), "high": _rounded(found.high)}
+
+
+def _all_rounded(found: Mapping[str, float]) -> dict[str, float]:
+    return {name: _rounded(value) for name, value in found.items()}
 
 
 def _rounded(value: float) -> float:

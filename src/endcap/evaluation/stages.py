@@ -1,13 +1,13 @@
 """What an evaluation on a data set learns from and asks, by protocol and stage: tuned on validation, told on test."""
 
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from endcap.domain.arrays import Bools
 from endcap.errors import GateRefused
 from endcap.evaluation.datasets import Dataset
+from endcap.evaluation.results import Terms
 from endcap.training.folds import (
     TEST,
     TRAIN,
@@ -22,19 +22,8 @@ from endcap.training.folds import (
 from endcap.training.history import History
 from endcap.training.profile import Profile
 
-Stage: TypeAlias = Literal["validation", "test"]
-
 VALIDATION_SHARE: Final = 0.08
 """Which share of the lines, those of the latest sessions, is asked where a data set marks no validation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a data set is asked: the stage, and what the protocol leaves open."""
-
-    stage: Stage = "test"
-    fold_validation: bool = False
-    exclude_current: bool = False
 
 
 def outer_fold(dataset: Dataset, history: History, terms: Terms) -> Fold:

@@ -1,13 +1,13 @@
 """The running account of one layer: figures case by case, and what its lists showed of the catalog."""
 
 from array import array
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows
-from endcap.evaluation.results import Intervals, LayerFigures
+from endcap.evaluation.results import ITEM_STRATA, SHOPPER_STRATA, Intervals, LayerFigures
 from endcap.metrics import (
     CUTOFFS,
     METRICS,
@@ -25,6 +25,7 @@ LIST: Final = 20
 """How many places of a list count for coverage and cold items."""
 
 RECALLS: Final = tuple(f"recall@{k}" for k in CUTOFFS)
+_RECALL_20: Final = METRICS.index("recall@20")
 
 
 class Listing(Protocol):
@@ -39,6 +40,39 @@ class Listing(Protocol):
         """Their scores, never rising."""
 
 
+class Strata(NamedTuple):
+    """Of one case: the stratum int64 [targets] of each target in ITEM_STRATA, that of the shopper in SHOPPER_STRATA."""
+
+    items: Ints
+    shopper: int
+
+
+class Census:
+    """Puts targets and shoppers into strata, and counts them; `interactions` int64 [rows] are those learned from."""
+
+    def __init__(self, interactions: Ints) -> None:
+        self._interactions = interactions
+        self._items, self._shoppers = np.zeros(len(ITEM_STRATA), np.int64), np.zeros(len(SHOPPER_STRATA), np.int64)
+
+    def take(self, case: Case) -> Strata:
+        """Count one case."""
+        items = np.searchsorted(list(ITEM_STRATA.values()), self._interactions[case.targets], "right") - 1
+        shopper = int(np.searchsorted(list(SHOPPER_STRATA.values()), case.state.shopper.lines, "right")) - 1
+        self._items += np.bincount(items, minlength=len(self._items))
+        self._shoppers[shopper] += 1
+        return Strata(items, shopper)
+
+    @property
+    def items(self) -> Mapping[str, int]:
+        """How many targets each stratum has."""
+        return dict(zip(ITEM_STRATA, self._items.tolist(), strict=True))
+
+    @property
+    def shoppers(self) -> Mapping[str, int]:
+        """How many cases each stratum has."""
+        return dict(zip(SHOPPER_STRATA, self._shoppers.tolist(), strict=True))
+
+
 class Tally:
     """Takes in every case's lists of one layer; keeps eight numbers a case, no list.
 
@@ -48,6 +82,7 @@ class Tally:
     def __init__(self, name: str, seen: Bools) -> None:
         self.name = name
         self.shown = np.zeros(len(seen), np.bool_)
+        self._by_item, self._by_shopper = np.zeros(len(ITEM_STRATA)), np.zeros(len(SHOPPER_STRATA))
         self._seen = seen
         self._places = 0
         self._cold = 0
@@ -56,14 +91,19 @@ class Tally:
         self._repeat = array("d")
         self._new = array("d")
 
-    def mixed(self, case: Case, listing: Listing) -> None:
+    def mixed(self, case: Case, strata: Strata, listing: Listing) -> None:
         """Take in the list in which everything may stand."""
-        self._mixed.extend(figures(listing.rows, listing.scores, case.targets))
+        found = figures(listing.rows, listing.scores, case.targets)
+        self._mixed.extend(found)
+        self._by_shopper[strata.shopper] += found[_RECALL_20]
+        if found[_RECALL_20]:
+            listed = _first(listing, case.targets) if len(case.targets) > 1 else case.targets
+            self._by_item += np.bincount(strata.items[np.isin(case.targets, listed)], minlength=len(self._by_item))
         had = np.isin(case.targets, case.bought, kind="sort")
-        for part, found in ((case.targets[had], self._repeat), (case.targets[~had], self._new)):
+        for part, kept in ((case.targets[had], self._repeat), (case.targets[~had], self._new)):
             if len(part):
                 hits = pessimistic_hits(listing.rows, listing.scores, part)
-                found.extend(recall(hits, len(part), k) for k in CUTOFFS)
+                kept.extend(recall(hits, len(part), k) for k in CUTOFFS)
         first = listing.rows[:LIST]
         self.shown[first] = True
         self._places += len(first)
@@ -77,18 +117,23 @@ class Tally:
         """METRICS of the mixed list, case by case: float64 [cases, 8]."""
         return _table(self._mixed, len(METRICS))
 
-    def figures(self, above: "Tally | None", units: Ints, discovery_units: Ints, rankable: int) -> LayerFigures:
-        """The row of the ladder, its gain measured against `above`; see `metrics.bootstrap` for units."""
+    def figures(self, above: "Tally | None", units: tuple[Ints, Ints], rankable: int, census: Census) -> LayerFigures:
+        """The row of the ladder, its gain measured against `above`.
+
+        `units` are those of the mixed and of the discovery lists' cases; see `metrics.bootstrap`.
+        """
         values, discovery = self.values(), _table(self._discovery, len(METRICS))
         return LayerFigures(
             name=self.name,
-            metrics=_named(bootstrap(values, units)),
-            discovery=_named(bootstrap(discovery, discovery_units)) if len(discovery) else None,
-            gain=None if above is None else _named(paired_gain(values, above.values(), units)),
+            metrics=_named(bootstrap(values, units[0])),
+            discovery=_named(bootstrap(discovery, units[1])) if len(discovery) else None,
+            gain=None if above is None else _named(paired_gain(values, above.values(), units[0])),
             repeat=_recalls(self._repeat),
             new=_recalls(self._new),
             coverage=int(self.shown.sum()) / rankable if rankable else 0.0,
             cold=self._cold / self._places if self._places else 0.0,
+            by_item=_shares(self._by_item.tolist(), census.items),
+            by_shopper=_shares(self._by_shopper.tolist(), census.shoppers),
         )
 
 
@@ -121,9 +166,22 @@ class Units:
         key = case.request.shopper or case.id.encode()
         self._numbers.append(self._known.setdefault(key, len(self._known)))
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def numbers(self) -> Ints:
         """The unit of each case: int64 [cases]."""
         return np.array(self._numbers, np.int64)
+
+
+def _first(listing: Listing, targets: Rows) -> Rows:
+    """The rows of the first LIST places in the order of `metrics.pessimistic_hits`."""
+    hits = np.isin(listing.rows, targets, kind="sort")
+    return listing.rows[np.lexsort((hits, -listing.scores))[:LIST]]
+
+
+def _shares(sums: Sequence[float], counts: Mapping[str, int]) -> Mapping[str, float]:
+    return {name: total / counts[name] for name, total in zip(counts, sums, strict=True) if counts[name]}
 
 
 def _table(numbers: "array[float]", width: int) -> Figures:

@@ -9,21 +9,48 @@ from rich.table import Table
 from endcap.evaluation.results import Evaluation
 from endcap.metrics import Interval
 
+AIMS: Final = {"recall@100": 0.8, "precision@10": 0.6}
+"""The usual aims: candidate recall of the sources, precision of the list."""
+
 GAINS: Final = ("recall@10", "recall@20", "ndcg@10", "mrr@10")
 SHOWN: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "precision@10", "mrr@10")
 
 
 def summary(evaluation: Evaluation) -> RenderableType:
-    """The ladder, its gains, what the lists show of the catalog, and the sources, one below the other."""
+    """The ladder, its gains, what the lists show of the catalog, cold starts and sources, one below the other."""
     shown: list[RenderableType] = []
-    for table in (ladder_table, gain_table, breadth_table, source_table):
+    for table in (ladder_table, gain_table, breadth_table, cold_start_table, source_table):
         shown += [table(evaluation), ""]
-    return Group(*shown)
+    return Group(*shown, precision_line(evaluation), *([_times(evaluation)] if evaluation.seconds else []))
+
+
+def asked(evaluation: Evaluation) -> str:
+    """Protocol, split and terms in words.
+
+    >>> from endcap.evaluation.results import Split, Terms
+    >>> class Found:
+    ...     protocol, split, terms = "leave-one-out", Split("", 0), Terms(fold_validation=True)
+    >>> asked(Found())
+    'leave-one-out, validation folded in'
+    """
+    terms = evaluation.terms
+    words: list[str] = [evaluation.protocol]
+    if evaluation.split.text:
+        words.append(f"split {evaluation.split.text}")
+    if terms.stage == "validation":
+        words.append("validation")
+    if terms.fold_validation:
+        words.append("validation folded in")
+    if terms.exclude_current:
+        words.append("current item excluded")
+    return ", ".join(words)
 
 
 def ladder_table(evaluation: Evaluation) -> Table:
     """One row a layer: mean figures of the mixed list, recall of the discovery list; layers left out below."""
-    title = f"Layer ladder: {evaluation.protocol}, split {evaluation.split.text}, {evaluation.cases:,} cases"
+    title = f"Layer ladder: {asked(evaluation)}, {evaluation.cases:,} cases"
+    if evaluation.shape:
+        title += f"; data has the shape of {evaluation.shape}"
     table = _table(title, "layer", *SHOWN)
     with_discovery = any(layer.discovery for layer in evaluation.layers)
     if with_discovery:
@@ -65,12 +92,46 @@ def breadth_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def source_table(evaluation: Evaluation) -> Table:
-    """Recall@100 of each source's proposals, and of all that was ranked."""
-    table = _table("Candidate recall of the last layer", "source", "recall@100")
-    for name, found in evaluation.candidates.items():
-        table.add_row("pool (all ranked)" if name == "pool" else name, f"{found:.4f}")
+def cold_start_table(evaluation: Evaluation) -> Table:
+    """Recall@20 of targets and for shoppers of whom little or nothing was known."""
+    title = "Cold start, recall@20: by learned interactions of the item, by known events of the shopper"
+    strata = (
+        *(f"item {name}" for name in evaluation.item_strata),
+        *(f"by {name}" for name in evaluation.shopper_strata),
+    )
+    table = _table(title, "layer", *strata)
+    for layer in evaluation.layers:
+        found = [layer.by_item.get(name) for name in evaluation.item_strata]
+        found += [layer.by_shopper.get(name) for name in evaluation.shopper_strata]
+        table.add_row(layer.name, *("-" if share is None else f"{share:.4f}" for share in found))
+    counts = (*evaluation.item_strata.values(), *evaluation.shopper_strata.values())
+    table.add_row("targets, cases", *(f"{count:,}" for count in counts))
     return table
+
+
+def source_table(evaluation: Evaluation) -> Table:
+    """Recall@100 of each source's proposals, recall of all that was ranked, and how far they are from the usual aim."""
+    aim = AIMS["recall@100"]
+    table = _table("Candidate recall of the last layer", "source", "recall@100", f"to {aim}")
+    for name, found in evaluation.candidates.items():
+        table.add_row("pool (all ranked)" if name == "pool" else name, f"{found:.4f}", f"{found - aim:+.4f}")
+    return table
+
+
+def precision_line(evaluation: Evaluation) -> str:
+    """How far the last layer's list is from the usual aim."""
+    last, aim = evaluation.layers[-1], AIMS["precision@10"]
+    found = last.metrics["precision@10"].mean
+    return (
+        f"precision@10 of {last.name}: {found:.4f}, {found - aim:+.4f} to the usual aim of {aim}.\n"
+        "(Of a case that wants one item it is at most 0.1.)"
+    )
+
+
+def _times(evaluation: Evaluation) -> str:
+    fit, *scored = evaluation.seconds.items()
+    each = ", ".join(f"{name} {1_000 * seconds:.2f}" for name, seconds in scored)
+    return f"Fitted in {fit[1]:.1f} s; milliseconds a list: {each}."
 
 
 def verdict(gain: Interval) -> str:
