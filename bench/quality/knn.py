@@ -29,14 +29,16 @@ class Memory:
 class Knn:
     """Two items that occur d steps apart (0: in one basket) count `steps[d]`, `backward` of it for the earlier of them.
 
-    A pair counts half after `half_life` of age. The sum is divided by how often the known item occurs to `from_power`
-    and how often the other occurs to `to_power`, both with `shrinkage`. An item of the case itself gets `own` times the
-    best score, faded by `own_fade` a step; `itself` counts an item that follows itself like any other.
+    A pair counts half after `half_life` of age, and less in a large basket, by its size to `size_power`. The sum is
+    divided by how often the known item occurs to `from_power` and how often the other occurs to `to_power`, both with
+    `shrinkage`. An item of the case itself gets `own` times the best score, faded by `own_fade` a step; `itself` counts
+    an item that follows itself like any other.
     """
 
     steps: tuple[float, ...]
     backward: float = 1.0
     half_life: float = np.inf
+    size_power: float = 0.0
     from_power: float = 0.0
     to_power: float = 0.3
     shrinkage: float = 5.0
@@ -63,7 +65,8 @@ class Knn:
     def _table(self, learned: Lines, items: int) -> Matrix:
         fresh = np.r_[True, (np.diff(learned.sequence) != 0) | (np.diff(learned.step) != 0)]
         basket = np.cumsum(fresh) - 1
-        sequence, weight = learned.sequence[fresh], np.sqrt(0.5 ** (learned.age / self.half_life)).astype(np.float32)
+        sequence, size = learned.sequence[fresh], np.bincount(basket)[basket]
+        weight = np.sqrt(0.5 ** (learned.age / self.half_life) / size**self.size_power).astype(np.float32)
         baskets = sparse.csr_array((weight, (basket, learned.item)), (len(sequence), items))
         table = sparse.csr_array((items, items), dtype=np.float32)
         for apart, count in enumerate(self.steps):

@@ -76,7 +76,16 @@ _OF_SESSIONS: Final[Methods] = {
     "the session's own items": InSession(),
     "last-item sequential rules": _rules(10),
 }
-_SESSION_FACTORS: Final[Methods] = {"ALS": Als(memory=_LAST_ITEMS), "BPR": Bpr(memory=_LAST_ITEMS)}
+_SESSION_FACTORS: Final[Methods] = {
+    "ALS": Als(64, alpha=50, iterations=10, memory=Memory(5, 0.5)),
+    "BPR": Bpr(64, regularization=0.001, iterations=50, memory=Memory(10, 0.5)),
+}
+_NEAR_IN_SESSIONS: Final = Knn(
+    decaying(0.7, 10), half_life=100_000, from_power=0.5, to_power=0.2, memory=Memory(20, 0.6), own=1.5, own_fade=0.8
+)
+_NEXT_IN_SESSIONS: Final = Knn(
+    decaying(0.7, 10), backward=0.6, half_life=60_000, from_power=0.5, memory=Memory(5, 0.5), own=1.5, own_fade=0.7
+)
 _REVIEW_PEERS: Final[Methods] = {
     "ALS": Als(128, alpha=30, regularization=3, memory=Memory(3, 0.5)),
     "BPR": Bpr(128, learning_rate=0.1, iterations=200, memory=Memory(10, 0.6)),
@@ -84,10 +93,18 @@ _REVIEW_PEERS: Final[Methods] = {
     "tuned kNN": Knn(harmonic(10), backward=0.3, from_power=0.5, to_power=0.05, shrinkage=10, memory=Memory(5, 0.5)),
 }
 _BASKET_FACTORS: Final[Methods] = {
-    "ALS": Als(memory=_LAST_BASKETS),
-    "BPR": Bpr(memory=_LAST_BASKETS),
-    "EASE": Ease(memory=_LAST_BASKETS),
+    "ALS": Als(128, alpha=3, regularization=30, memory=Memory(100, 0.75, 180)),
+    "BPR": Bpr(64, learning_rate=0.02, regularization=0.001, iterations=50, memory=_LAST_BASKETS),
+    "EASE": Ease(200, Memory(100, 0.95, 180)),
 }
+
+_CO_BOUGHT: Final = Knn(
+    (1,), half_life=30, size_power=1, from_power=0.5, to_power=0.2, shrinkage=10, memory=Memory(100, 0.95, 180),
+    own=0.7, own_fade=0.9,
+)  # fmt: skip
+_NEW_CO_BOUGHT: Final = Knn(
+    (1,), half_life=20, size_power=1, from_power=0.5, to_power=0.3, shrinkage=10, memory=Memory(5, 0.5, 1_000)
+)
 
 RUNS: Final[Mapping[str, Run]] = {
     "diginetica": Run(
@@ -95,14 +112,14 @@ RUNS: Final[Mapping[str, Run]] = {
         next_item,
         ("--protocol", "next-item"),
         _OF_SESSIONS,
-        {**_SESSION_FACTORS, "tuned kNN": Knn(decaying(0.8, 10), own=0.4)},
+        {**_SESSION_FACTORS, "tuned kNN": _NEAR_IN_SESSIONS},
     ),
     "diginetica-exclude-current": Run(
         "diginetica",
         lambda directory, stage: next_item(directory, stage, exclude_current=True),
         ("--protocol", "next-item", "--exclude-current"),
         _OF_SESSIONS,
-        {**_SESSION_FACTORS, "tuned kNN": Knn(decaying(0.8, 10), own=0.4)},
+        {**_SESSION_FACTORS, "tuned kNN": _NEXT_IN_SESSIONS},
     ),
     "amazon-beauty": Run(
         "amazon-beauty", leave_one_out, ("--protocol", "leave-one-out"), {"popularity": Popularity()}, _REVIEW_PEERS
@@ -124,14 +141,14 @@ RUNS: Final[Mapping[str, Run]] = {
             "personal then popular": Personal(fill_up=True),
             "personal, tuned": Personal(0.97, 240, 30),
         },
-        {**_BASKET_FACTORS, "tuned kNN": Knn((1,), half_life=30, memory=_LAST_BASKETS, own=1)},
+        {**_BASKET_FACTORS, "tuned kNN": _CO_BOUGHT},
     ),
     "online-retail-discovery": Run(
         "online-retail",
         _new_in_baskets,
         ("--protocol", "next-basket", "--split", "2011-10-01"),
         {"popularity of 90 days": Popularity(90)},
-        {**_BASKET_FACTORS, "tuned kNN": Knn((1,), half_life=30, memory=_LAST_BASKETS)},
+        {**_BASKET_FACTORS, "tuned kNN": _NEW_CO_BOUGHT},
         "discovery",
     ),
     "amazon-games-rerank": Run(

@@ -30,9 +30,9 @@ GOALS: Final = {
 }
 """What is maximised: the sum of these figures."""
 WITHOUT_MEANING: Final = {
-    "diginetica": {"memory.half_life"},
-    "diginetica-exclude-current": {"memory.half_life"},
-    "amazon-beauty": {"half_life", "memory.half_life", "own", "own_fade"},
+    "diginetica": {"memory.half_life", "size_power"},
+    "diginetica-exclude-current": {"memory.half_life", "size_power"},
+    "amazon-beauty": {"half_life", "memory.half_life", "size_power", "own", "own_fade"},
     "online-retail": {"steps", "backward"},
     "online-retail-discovery": {"steps", "backward", "own", "own_fade"},
 }
@@ -49,6 +49,7 @@ _COUNTS: Final = {
     "half_life": (15.0, 30.0, 60.0, 120.0, 20_000.0, 60_000.0, np.inf),
     "from_power": (0.0, 0.2, 0.3, 0.5, 0.7),
     "to_power": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4),
+    "size_power": (0.0, 0.2, 0.4, 0.7),
     "shrinkage": (1.0, 5.0, 10.0, 30.0),
 }
 GRIDS: Final[Mapping[type, Mapping[str, Sequence[Any]]]] = {
