@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The command's JSON and the file of its predictions.
+    """The command's JSON, the file of its predictions, and what it says of its own times.
 
     Seconds by the clock of all, and of what came before cases were ranked (reading, fitting); the most memory in MB.
     """
@@ -30,6 +31,7 @@ class Evaluated:
     command: tuple[str, ...]
     told: Mapping[str, Any]
     predictions: Path
+    times: str
     wall_s: float
     learned_s: float
     peak_mb: float
@@ -41,21 +43,24 @@ def evaluate(directory: Path, source: str, options: Sequence[str], out: Path) ->
     Raises: Failed.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    told, predictions = out.with_suffix(".json"), out.with_suffix(".parquet")
+    told, predictions, summary = (out.with_suffix(suffix) for suffix in (".json", ".parquet", ".txt"))
     profile, candidates = PROFILES / f"{source}.toml", directory / "candidates.parquet"
     given = ["evaluate", "--data", str(directory), *options]
     given += ["--profile", str(profile)] if profile.exists() else []
     given += ["--candidates", str(candidates)] if candidates.exists() else []
     files = ["--json", str(told), "--predictions", str(predictions)]
-    wall_s, learned_s, peak_mb = _timed([sys.executable, "-m", "endcap", *given, *files])
+    wall_s, learned_s, peak_mb = _timed([sys.executable, "-m", "endcap", *given, *files], summary)
     figures = json.loads(told.read_text(encoding="utf-8"))
-    return Evaluated(("endcap", *given), figures, predictions, wall_s, learned_s, peak_mb)
+    times = re.search(r"^Fitted in .*?\.$", summary.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    said = " ".join(times[0].split()) if times else ""
+    return Evaluated(("endcap", *given), figures, predictions, said, wall_s, learned_s, peak_mb)
 
 
-def _timed(command: Sequence[str]) -> tuple[float, float, float]:
-    """Run `command`, passing on what it says; seconds of all, seconds before it ranked, the most memory in MB."""
+def _timed(command: Sequence[str], summary: Path) -> tuple[float, float, float]:
+    """Run `command` into `summary`, passing on its progress; seconds in all, seconds before it ranked, most MB."""
     began, learned_s = time.perf_counter(), None
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    with summary.open("w", encoding="utf-8") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, text=True)  # noqa: S603
     assert child.stderr is not None  # noqa: S101 - it is a pipe
     for line in child.stderr:
         if learned_s is None and _RANKED in line:

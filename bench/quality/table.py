@@ -113,9 +113,8 @@ def _checked(told: Row, scored_row: Row) -> Iterator[str]:
 def _spent(product: Evaluated) -> Iterator[str]:
     spent = f"{product.wall_s:.0f} s, of these {product.learned_s:.0f} s until cases were ranked"
     yield f"`{' '.join(product.command)}`: {spent}; at most {product.peak_mb:,.0f} MB"
-    timings = product.told.get("timings")
-    if timings:
-        yield "of that: " + ", ".join(f"{name} {value}" for name, value in timings.items())
+    if product.times:
+        yield product.times
 
 
 def make(table: str, asked: Asked) -> Iterator[Found]:
