@@ -1,5 +1,6 @@
 """The protocols on data sets that the code has never seen: nothing crashes, nothing leaks, ids are the file's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,29 +19,31 @@ from endcap.evaluation import (
     evaluate_dataset,
     open_policy,
     read_dataset,
+    read_lists,
     write_predictions,
 )
 from endcap.training import Protocol
 from endcap.training.folds import TEST, TRAIN, VALIDATION, Fold, Hides, asked_fold
 from endcap.training.history import History
 from endcap.training.profile import SESSIONS
-from evaluation.sets import SPLIT, catalog, last_rows, made, orders, sequences, with_other_items
+from evaluation.sets import SPLIT, candidates, catalog, last_rows, made, orders, sequences, with_other_items
 
 PROFILE: Final = replace(SESSIONS, ranker=replace(SESSIONS.ranker, trees=20), most_cases=300)
 """Fast, and as apt to leak as any other."""
-KEYS: Final[dict[Protocol, str]] = {"next-item": "session_id", "leave-one-out": "shopper_id"}
-
-
-def frame_of(protocol: Protocol) -> pl.DataFrame:
-    if protocol == "next-basket":
-        return orders()
-    ordered = pl.int_range(pl.len()).over("shopper_id") if protocol == "leave-one-out" else pl.lit(None, pl.Int64)
-    frame = sequences(KEYS[protocol]).with_columns(order=ordered)
-    return frame if protocol == "leave-one-out" else frame.drop("order")
+FRAMES: Final[dict[Protocol, Callable[[], pl.DataFrame]]] = {
+    "next-item": lambda: sequences("session_id"),
+    "leave-one-out": lambda: sequences("shopper_id").with_columns(order=pl.int_range(pl.len()).over("shopper_id")),
+    "next-basket": orders,
+    "rerank": lambda: sequences("shopper_id", longest=60),
+}
 
 
 def read(folder: Path, protocol: Protocol) -> Dataset:
     return read_dataset(folder, protocol, SPLIT if protocol == "next-basket" else "", fit_lexical)
+
+
+def silent(words: str) -> None:
+    """Nobody reads it."""
 
 
 def answers(folder: Path, protocol: Protocol, frame: pl.DataFrame) -> pl.Series:
@@ -49,21 +52,24 @@ def answers(folder: Path, protocol: Protocol, frame: pl.DataFrame) -> pl.Series:
     tests = pl.Series([row for row, found in enumerate(label.tolist()) if found == TEST])
     if protocol == "next-basket":
         return tests
-    last = last_rows(frame, KEYS[protocol])
+    last = last_rows(frame, "session_id" if protocol == "next-item" else "shopper_id")
     return last.filter(last.is_in(tests.implode()))
 
 
-def evaluated(dataset: Dataset) -> Evaluation:
+def evaluated(folder: Path, dataset: Dataset) -> Evaluation:
+    if dataset.protocol == "rerank":
+        listed = read_lists(folder / "candidates.parquet", dataset, silent)
+        return evaluate_dataset(dataset, Terms(), PROFILE, silent, listed)
     if dataset.protocol != "next-basket":
-        return evaluate_dataset(dataset, Terms(), PROFILE, lambda words: None)
-    found = evaluate(dataset.corpus, dataset.protocol, Split(SPLIT, dataset.split), open_policy(), lambda words: None)
+        return evaluate_dataset(dataset, Terms(), PROFILE, silent)
+    found = evaluate(dataset.corpus, dataset.protocol, Split(SPLIT, dataset.split), open_policy(), silent)
     return replace(found, predictions=found.predictions.renamed(dataset.named))
 
 
 def lists(folder: Path, protocol: Protocol) -> Path:
     """The file of predictions."""
     dataset = read(folder, protocol)
-    write_predictions(evaluated(dataset).predictions, dataset.corpus.keys, folder / "lists.parquet")
+    write_predictions(evaluated(folder, dataset).predictions, dataset.corpus.keys, folder / "lists.parquet")
     return folder / "lists.parquet"
 
 
@@ -75,15 +81,18 @@ class Told:
     """One protocol's data set, the same with other answers, and the lists for the first."""
 
     def __init__(self, folder: Path, protocol: Protocol) -> None:
-        self.frame, self.protocol = frame_of(protocol), protocol
-        self.folder = made(folder / "one", events=self.frame, catalog=catalog())
+        self.frame, self.protocol = FRAMES[protocol](), protocol
+        files = {"catalog": catalog()}
+        if protocol == "rerank":
+            files["candidates"] = candidates(self.frame)
+        self.folder = made(folder / "one", events=self.frame, **files)
         other = with_other_items(self.frame, answers(self.folder, protocol, self.frame))
         assert (other["item_id"] != self.frame["item_id"]).sum() >= 10
-        self.other = made(folder / "other", events=other, catalog=catalog())
+        self.other = made(folder / "other", events=other, **files)
         self.cases = by_case(lists(self.folder, protocol))
 
 
-@pytest.fixture(scope="module", params=["next-item", "leave-one-out", "next-basket"])
+@pytest.fixture(scope="module", params=list(FRAMES))
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     return Told(tmp_path_factory.mktemp(request.param), request.param)
 
@@ -97,7 +106,7 @@ def test_other_answers_leave_the_lists_of_all_cases_that_stay_as_they_are(told: 
 
 
 def test_lists_rank_each_item_once_with_scores_that_never_rise_and_only_items_learned_from(told: Told) -> None:
-    learned = (TRAIN, VALIDATION) if told.protocol == "next-item" else (TRAIN,)
+    learned = (TRAIN, VALIDATION) if told.protocol in ("next-item", "rerank") else (TRAIN,)
     labelled = told.frame.with_columns(label=pl.Series(read(told.folder, told.protocol).label))
     rankable = set(labelled.filter(pl.col("label").is_in(learned))["item_id"])
     for lines in told.cases.values():
@@ -115,6 +124,10 @@ def test_cases_carry_the_ids_of_the_file(told: Told) -> None:
         tests = {case.rpartition(":")[0] for case in cases}
         assert len(tests) >= 5
         assert cases == {f"{session}:{n}" for session in tests for n in range(1, lengths[session])}
+    elif told.protocol == "rerank":
+        listed = dict(candidates(frame).iter_rows())
+        assert cases == set(listed)
+        assert all(set(lines["item_id"]) <= set(listed[case]) for case, lines in told.cases.items())
     elif told.protocol == "leave-one-out":
         assert cases == set(frame["shopper_id"])
     else:

@@ -122,7 +122,8 @@ def evaluate_data(asked: "Sampled", outputs: "Outputs", report: Report) -> "Rend
         found = replace(found, predictions=found.predictions.renamed(dataset.named))
     else:
         terms = evaluation.Terms(asked.stage, asked.fold_validation, asked.exclude_current)
-        found = evaluation.evaluate_dataset(dataset, terms, None, report)
+        lists = evaluation.read_lists(asked.candidates, dataset, report) if asked.candidates else None
+        found = evaluation.evaluate_dataset(dataset, terms, None, report, lists)
     return _written(found, dataset.corpus.keys, outputs)
 
 

@@ -14,6 +14,7 @@ from endcap.evaluation.datasets import Dataset, read_dataset
 from endcap.evaluation.ladder import evaluate, evaluate_dataset, open_policy
 from endcap.evaluation.outlook import Outlook, outlook_of
 from endcap.evaluation.predictions import Predictions, write_predictions
+from endcap.evaluation.reranking import Lists, read_lists
 from endcap.evaluation.results import Evaluation, LayerFigures, Split, Terms, to_json
 from endcap.evaluation.terminal import gain_table, ladder_table, source_table, summary
 
@@ -26,6 +27,7 @@ __all__ = [
     "Dataset",
     "Evaluation",
     "LayerFigures",
+    "Lists",
     "Outlook",
     "Predictions",
     "Split",
@@ -41,6 +43,7 @@ __all__ = [
     "open_policy",
     "outlook_of",
     "read_dataset",
+    "read_lists",
     "source_table",
     "summary",
     "titles_of",

@@ -49,8 +49,8 @@ class Dataset:
 
     `label` uint8 is TRAIN, VALIDATION or TEST. `unit` int64 is the line's session, else person, an index of `units`,
     the file's ids; `place` int64 how many items come before it there, -1 where an event of its kind is no interaction.
-    `people` are the file's ids by number, `rows` the row of every item that a layer may know of. Without `timed` only
-    order is known. `split` is the instant of a protocol by time (ms UTC).
+    `people` are the file's ids by number, `rows` the row of every item that a layer may know of, and `asked` the items
+    that only the test has. Without `timed` only order is known. `split` is the instant of a protocol by time (ms UTC).
     """
 
     corpus: Corpus
@@ -61,12 +61,17 @@ class Dataset:
     units: tuple[str, ...]
     people: tuple[str, ...]
     rows: Mapping[str, int]
+    asked: frozenset[str]
     timed: bool
     split: int
 
     def person(self, key: bytes) -> str:
         """The file's id of the person with the shopper key `key`."""
         return self.people[int.from_bytes(key, "big") - 1]
+
+    def row(self, item: str) -> int:
+        """The row of `item`, known or not."""
+        return self.rows.get(item, _unknown(item, len(self.rows)))
 
     def named(self, case_id: str) -> str:
         """The id of a case of a protocol by time, with the file's id of the person in place of the key."""
@@ -110,6 +115,7 @@ def read_dataset(
         units=tuple(frame.unique("unit", keep="first", maintain_order=True)["unit_id"]),
         people=tuple(frame.unique("person", keep="first", maintain_order=True)["person_id"]),
         rows=place,
+        asked=frozenset(frame["item_id"].unique().to_list()) - place.keys(),
         timed=timed,
         split=at,
     )

@@ -14,6 +14,7 @@ from endcap.domain.events import Kind
 from endcap.domain.requests import Request
 from endcap.evaluation.contest import Contender, Contest, Report, measure
 from endcap.evaluation.datasets import Dataset
+from endcap.evaluation.reranking import Lists, fit_texts, listed_fold, reranking_layers
 from endcap.evaluation.results import Evaluation, Split, Terms
 from endcap.evaluation.stages import inner_fold, outer_fold
 from endcap.evaluation.tally import Listing
@@ -22,7 +23,7 @@ from endcap.snapshot import Snapshot
 from endcap.state import State, observe
 from endcap.training import Corpus, Layer, Protocol, cases, train_layers
 from endcap.training.fit import layers_of, learn_fold, quota_policy
-from endcap.training.folds import asked_cases, standing
+from endcap.training.folds import Folds, asked_cases, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, shape_of
 
@@ -58,27 +59,36 @@ def open_policy() -> Policy:
     return parse_policy(DEFAULT_POLICY)
 
 
-def evaluate_dataset(dataset: Dataset, terms: Terms, chosen: Profile | None, report: Report) -> Evaluation:
-    """The ladder on a data set of a protocol that cuts by sequence; see `evaluate`. `chosen` None: by its shape."""
+def evaluate_dataset(
+    dataset: Dataset, terms: Terms, chosen: Profile | None, report: Report, lists: Lists | None = None
+) -> Evaluation:
+    """The ladder on a data set of a protocol that cuts by sequence; see `evaluate`. `chosen` None: by its shape.
+
+    With `lists` they are reranked, by layers of their own.
+    """
     began, history = perf_counter(), dataset.corpus.history()
     outer = outer_fold(dataset, history, terms)
+    if lists is not None:
+        outer = listed_fold(outer, history, lists)
     profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
     report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
-    inner = inner_fold(dataset, history, outer, profile)
-    learned = learn_fold(dataset.corpus, history, outer.learned, inner, profile, report)
-    trained, policy = layers_of(learned), quota_policy(profile)
-    fitted, known = perf_counter() - began, history.where(outer.learned)
+    folds = Folds(outer, inner_fold(dataset, history, outer, profile))
+    also = fit_texts if lists is not None else lambda _: ()
+    learned = learn_fold(dataset.corpus, history, folds, profile, report, also)
+    trained = layers_of(learned) if lists is None else reranking_layers(learned, profile)
+    fitted, known, policy = perf_counter() - began, history.where(outer.learned), quota_policy(profile)
     contest = Contest(
         dataset.protocol,
         Split("", 0),
         tuple(_contender(layer, policy) for layer in trained.layers),
         trained.left_out,
-        _proposer(trained.layers[-1].snapshot),
+        _proposer(learned.snapshot),
         np.bincount(known.group[known.weight > 0], minlength=len(dataset.corpus.keys)),
     )
-    shop = standing(dataset.corpus, known)
-    asked = (replace(case, id=_named(dataset, history, int(case.id))) for case in asked_cases(history, outer, shop))
-    found = measure(contest, asked, report)
+    asked = asked_cases(history, outer, standing(dataset.corpus, known))
+    if lists is not None and terms.stage == "test":
+        asked = lists.given(asked)
+    found = measure(contest, (replace(case, id=_named(dataset, history, int(case.id))) for case in asked), report)
     return replace(found, shape=profile.shape, terms=terms, seconds={"fit": fitted, **found.seconds})
 
 

@@ -7,11 +7,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from endcap.backends.encoder import Encoder
-from endcap.domain.arrays import Bools
 from endcap.domain.instants import DAY, iso
 from endcap.domain.placements import Placement
 from endcap.errors import GateRefused
-from endcap.features import FeatureSet
+from endcap.features import Feature, FeatureSet
 from endcap.features.votes import Votes
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.ranking.blend import Blend
@@ -19,7 +18,7 @@ from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.examples import Examples, collect
-from endcap.training.folds import Fold, asked_cases, ends, standing
+from endcap.training.folds import Folds, asked_cases, ends, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
@@ -28,6 +27,8 @@ from endcap.training.sources import LAYERS, Fitted, fit_sources
 
 Report = Callable[[str], None]
 """Told, in a few words, what training is doing."""
+Also = Callable[[Shop], tuple[Feature, ...]]
+"""Fits feature families on a shop, beside those of its sources."""
 
 FEWEST_EXAMPLES: Final = 50
 HYBRID: Final = "hybrid"
@@ -109,29 +110,36 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
 
 
 def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
-    corpus: Corpus, history: History, learned: Bools, inner: Fold, profile: Profile, report: Report
+    corpus: Corpus, history: History, folds: Folds, profile: Profile, report: Report, also: Also = lambda _: ()
 ) -> Learned:
-    """Fit sources on what `inner` learns from, replay what it asks, refit the sources on the lines `learned`."""
-    policy = quota_policy(profile)
+    """Fit sources on what `inner` learns from, replay what it asks, refit the sources on what `outer` learns from.
+
+    `also` fits further features on the shop as it then stands.
+    """
+    policy, inner = quota_policy(profile), folds.inner
     before = history.where(inner.learned)
     report(f"fitting the sources on {len(before):,} lines")
     shop = standing(corpus, before)
-    fitted = fit_sources(before, shop, ends(before), profile)
+    fitted = _with(fit_sources(before, shop, ends(before), profile), also(shop))
     kept = np.zeros(len(inner.asked.target), np.bool_)
     kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), profile.most_cases)).astype(np.int64))] = True
     report(f"replaying {int(kept.sum()):,} of {len(kept):,} requests")
     replayed = asked_cases(history, inner, shop, kept)
     examples = collect(replayed, _snapshot(shop, fitted, ends(before)), policy, profile.negatives)
     names = fitted.features.schema
-    known = history.where(learned)
+    known = history.where(folds.outer.learned)
     report(f"fitting the sources on {len(known):,} lines")
     shop = standing(corpus, known)
-    fitted = fit_sources(known, shop, ends(known), profile)
+    fitted = _with(fit_sources(known, shop, ends(known), profile), also(shop))
     examples = _aligned([(names, examples)], fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
     snapshot = _ranked(_snapshot(shop, fitted, ends(known)), examples, profile)
     sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
     return Learned(snapshot, examples, sessions, fitted.encoder)
+
+
+def _with(fitted: Fitted, families: tuple[Feature, ...]) -> Fitted:
+    return fitted._replace(features=FeatureSet((*fitted.features.families, *families)))
 
 
 def quota_policy(profile: Profile) -> Policy:

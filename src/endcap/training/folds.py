@@ -46,6 +46,13 @@ class Fold(NamedTuple):
     drawn: int = 0
 
 
+class Folds(NamedTuple):
+    """What an evaluation learns from and asks (`outer`), and what its ranker learns from (`inner`)."""
+
+    outer: Fold
+    inner: Fold
+
+
 def next_item_fold(history: History, learned: Bools, target: Ints, hides: Hides = "none") -> Fold:
     """The lines `target`, each asked of what is `learned`.
 
