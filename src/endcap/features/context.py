@@ -25,11 +25,12 @@ class Context:
         """NaN where the shopper is new."""
         return (
             "shopper_lines", "shopper_days", "shopper_distinct", "shopper_repeats", "shopper_since_purchase",
-            "shopper_interval", "session_lines", "session_minutes", "trail_length", "anchors", "hour", "weekday",
+            "shopper_interval", "session_lines", "session_distinct", "session_minutes", "trail_length", "anchors",
+            "hour", "weekday",
         )  # fmt: skip
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
-        """float32 [12, n], each row constant."""
+        """float32 [13, n], each row constant."""
         days = moment.purchase_days.astype(np.float64)
         owned = moment.purchases["count"][moment.purchases["last"] > 0]
         here = moment.recent.time[moment.session :]
@@ -41,6 +42,7 @@ class Context:
             request.at / DAY - days[0] if len(days) else np.nan,
             (days[0] - days[-1]) / (len(days) - 1) if len(days) > 1 else np.nan,
             len(here),
+            len(np.unique(moment.recent.row[moment.session :])) / len(here) if len(here) else np.nan,
             (request.at - here[0]) / 60_000 if len(here) else np.nan,
             len(moment.trail),
             len(request.anchors),

@@ -24,7 +24,8 @@ class ItemStatistics:
 
     `recent30`, `recent90`, `total` float32 [rows] interactions of the last 30 and 90 days and of all time; `buyers`
     float32 [rows] distinct shoppers; `again` float32 [rows] share of them who came back to the item, NaN under 5 of
-    them; `weekly` uint16 [weeks, rows] interactions by week, the last row ending at `at`.
+    them; `revisited` float32 [rows] further touches of the item in a session that holds it; `weekly` uint16
+    [weeks, rows] interactions by week, the last row ending at `at`.
     """
 
     at: int
@@ -33,6 +34,7 @@ class ItemStatistics:
     total: Floats
     buyers: Floats
     again: Floats
+    revisited: Floats
     weekly: NDArray[np.uint16]
 
 
@@ -49,7 +51,7 @@ class ItemFacts:
     def names(self) -> tuple[str, ...]:
         """NaN where nothing is known; `live_rise` is never unknown."""
         return (
-            "recent30", "recent90", "total", "buyers", "again", "rising",
+            "recent30", "recent90", "total", "buyers", "again", "rising", "revisited",
             "season_4_weeks", "season_10_weeks", "season_rise",
             "live_1_day", "live_7_days", "live_28_days", "live_rise",
             "age_days", "price", "on_sale",
@@ -59,13 +61,13 @@ class ItemFacts:
         """Rows beyond the snapshot have live trends, and the statistics of an item that nobody had touched."""
         learned, shelf, rows = self.statistics, moment.shelf, pool.rows
         columns = np.full((len(self.names), len(rows)), np.nan, np.float32)
-        counts = (learned.recent30, learned.recent90, learned.total, learned.buyers, learned.again)
+        counts = (learned.recent30, learned.recent90, learned.total, learned.buyers, learned.again, learned.revisited)
         _learned(columns, rows, *counts, *self._season(request.at))
         _live(columns, rows, shelf.daily, shelf.day, request.at // DAY)
         price, born = shelf.prices(rows, request.at), shelf.born[rows]
-        columns[13] = np.where(born == NEVER, np.nan, np.maximum(request.at - born, 0) / DAY)
-        columns[14] = np.where(price > 0, price, np.nan)
-        columns[15] = price < shelf.price[rows]
+        columns[14] = np.where(born == NEVER, np.nan, np.maximum(request.at - born, 0) / DAY)
+        columns[15] = np.where(price > 0, price, np.nan)
+        columns[16] = price < shelf.price[rows]
         return columns
 
     def _season(self, at: int) -> tuple[NDArray[np.uint16], int]:
@@ -78,7 +80,7 @@ class ItemFacts:
 @compiled
 def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
     columns: Floats, rows: Rows, recent30: Floats, recent90: Floats, total: Floats, buyers: Floats, again: Floats,
-    weekly: NDArray[np.uint16], first: int,
+    revisited: Floats, weekly: NDArray[np.uint16], first: int,
 ) -> None:  # fmt: skip
     for place in range(len(rows)):
         row = rows[place]
@@ -86,7 +88,7 @@ def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
             columns[0:4, place], columns[5, place] = 0, 1
             continue
         columns[0, place], columns[1, place], columns[2, place] = recent30[row], recent90[row], total[row]
-        columns[3, place], columns[4, place] = buyers[row], again[row]
+        columns[3, place], columns[4, place], columns[6, place] = buyers[row], again[row], revisited[row]
         columns[5, place] = (recent30[row] + 1) / (recent90[row] / 3 + 1)
         if first >= 0:
             soon, season = 0, 0
@@ -94,13 +96,13 @@ def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
                 season += weekly[first + week, row]
                 if week < SOON_WEEKS:
                     soon += weekly[first + week, row]
-            columns[6, place], columns[7, place] = soon, season
-            columns[8, place] = (soon + 1) / (season * SOON_WEEKS / SEASON_WEEKS + 1)
+            columns[7, place], columns[8, place] = soon, season
+            columns[9, place] = (soon + 1) / (season * SOON_WEEKS / SEASON_WEEKS + 1)
 
 
 @compiled
 def _live(columns: Floats, rows: Rows, daily: NDArray[np.int32], day: int, today: int) -> None:
-    columns[9:12] = 0
+    columns[10:13] = 0
     for back in range(28):
         passed = today - back
         if passed > day or passed <= day - TREND_DAYS or passed < 0:
@@ -108,10 +110,10 @@ def _live(columns: Floats, rows: Rows, daily: NDArray[np.int32], day: int, today
         counts = daily[passed % TREND_DAYS]
         for place in range(len(rows)):
             count = counts[rows[place]]
-            columns[11, place] += count
+            columns[12, place] += count
             if back < 7:
-                columns[10, place] += count
+                columns[11, place] += count
             if back < 1:
-                columns[9, place] += count
+                columns[10, place] += count
     for place in range(len(rows)):
-        columns[12, place] = (columns[10, place] + 1) / (columns[11, place] / 4 + 1)
+        columns[13, place] = (columns[11, place] + 1) / (columns[12, place] / 4 + 1)

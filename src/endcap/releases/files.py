@@ -23,10 +23,13 @@ from endcap.errors import SnapshotRejected
 from endcap.features import FeatureSet
 from endcap.features.affinity import Affinity
 from endcap.features.context import Context
+from endcap.features.following import Following, Sequel
 from endcap.features.history import OwnPurchases, Touches
 from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.links import Links
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
+from endcap.features.words import Lexicon, Words
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import Trees
 from endcap.releases.keys import signed, verify
@@ -34,6 +37,7 @@ from endcap.releases.seal import SEALED
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
+from endcap.retrieval.recent import Recent
 from endcap.retrieval.sessions import SessionConfig, SessionIndex, SessionNeighbours
 from endcap.retrieval.tables import Table
 from endcap.snapshot import Snapshot, row_digest
@@ -45,9 +49,10 @@ SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {
     part.__name__: part
     for part in (
-        Affinity, Blend, CategoryPopularity, Context, FeatureSet, ItemFacts, ItemStatistics, Memory, Neighbours,
-        OwnPurchases, Personal, RegionPopularity, SessionConfig, SessionIndex, SessionNeighbours, Shortlist, Similarity,
-        Snapshot, Table, Touches, Trees, Votes,
+        Affinity, Blend, CategoryPopularity, Context, FeatureSet, Following, ItemFacts, ItemStatistics, Lexicon, Links,
+        Memory,
+        Neighbours, OwnPurchases, Personal, Recent, RegionPopularity, Sequel, SessionConfig, SessionIndex,
+        SessionNeighbours, Shortlist, Similarity, Snapshot, Table, Touches, Trees, Votes, Words,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Neighbours by sequence: who stands near whom in sessions or histories, counted into one table per direction."""
+"""Neighbours by sequence: who stands near whom in sessions or histories, as tables of pairs and a session index."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.instants import DAY
+from endcap.retrieval.sessions import SessionIndex
 from endcap.retrieval.tables import Table
+from endcap.training.history import History
 
 PEOPLE_CEILING = 65_535
 
@@ -76,7 +78,7 @@ def fit_pairs(lines: Sequences, rows: int, config: PairConfig) -> tuple[Table, N
     postings = np.searchsorted(lines.row[order], np.arange(rows + 1)).astype(np.int64)
     weight = 0.5 ** (lines.age_days / config.half_life_days) / (lines.end - lines.begin) ** config.size_power
     popularity = np.bincount(lines.row, minlength=rows)
-    damping = (popularity + config.shrinkage) ** -config.popularity_power
+    damping = np.maximum(popularity + config.shrinkage, 1) ** -config.popularity_power
     counts, neighbours, weights, people = _neighbours(
         lines.row, lines.step, lines.begin, lines.end, weight.astype(np.float32), lines.person, order, postings,
         damping.astype(np.float32), config.window, config.reach, config.decay, config.backward, config.most,
@@ -130,3 +132,42 @@ def _neighbours(  # noqa: C901, PLR0913 - a kernel takes its columns one by one,
         for index in range(size):
             sums[touched[index]], behind[touched[index]], last_person[touched[index]] = 0, 0, -1
     return counts, neighbours, weights, people
+
+
+def fit_sessions(history: History, rows: int, most_per_row: int, longest: int) -> tuple[SessionIndex, Rows]:
+    """Sessions of 2 to `longest` distinct groups, oldest first, each in the order of last touches.
+
+    A row keeps its `most_per_row` latest sessions.
+
+    The second is int32 [sessions]: the shopper of each in `history`.
+    """
+    counted = history.weight > 0
+    pair = history.session[counted].astype(np.int64) * rows + history.group[counted]
+    pairs, latest = np.unique(pair[::-1], return_index=True)
+    pairs = pairs[np.argsort(-latest)]
+    held_by, held = pairs // max(rows, 1), pairs % max(rows, 1)
+    size = np.bincount(held_by) if len(pairs) else np.zeros(0, np.int64)
+    ends = np.zeros(len(size), np.int64)
+    np.maximum.at(ends, history.session[counted], history.time[counted])
+    usable = np.flatnonzero((size >= 2) & (size <= longest))
+    number = np.full(len(size), -1, np.int64)
+    oldest_first = usable[np.argsort(ends[usable], kind="stable")]
+    number[oldest_first] = np.arange(len(usable))
+    shopper = np.zeros(len(size), np.int32)
+    shopper[history.session[counted]] = history.shopper[counted]
+    session = number[held_by]
+    session, row = session[session >= 0], held[session >= 0]
+    order = np.argsort(session, kind="stable")
+    items = _lists(session[order], row[order], len(usable))
+    latest = np.lexsort((-session, row))
+    session, row = session[latest], row[latest]
+    place = np.arange(len(row)) - np.searchsorted(row, np.arange(rows))[row]
+    kept = place < most_per_row
+    sessions = _lists(row[kept], session[kept], rows)
+    idf = np.log((len(usable) + 1) / (np.bincount(row, minlength=rows) + 1)) + 0.1
+    return SessionIndex(items, sessions, idf.astype(np.float32)), shopper[oldest_first]
+
+
+def _lists(keys: Ints, values: Ints, length: int) -> Table:
+    starts = np.r_[0, np.cumsum(np.bincount(keys, minlength=length))].astype(np.int64)
+    return Table(starts, values.astype(np.int32), np.ones(len(values), np.float32))

@@ -13,6 +13,7 @@ from endcap.state import Memory
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
 from endcap.training.ranker import RankerConfig
+from endcap.training.sequence import SequelConfig
 from endcap.training.vectors import FactorConfig
 
 Shape: TypeAlias = Literal["baskets", "sessions", "reviews"]
@@ -24,12 +25,16 @@ class Profile:
     """What every fit and look-up is told; half-lives in days."""
 
     shape: Shape
+    left_out: frozenset[str]
+    """Sources and spaces of vectors that are not fitted."""
     cooccurrence: PairConfig
     transitions: PairConfig
     near: Memory
     wide: Memory
     popularity_half_life: float
     factors: FactorConfig
+    sequel: SequelConfig
+    sequel_most: int
     personal_basket_decay: float
     personal_half_life: float
     session_memory: Memory
@@ -49,6 +54,7 @@ class Profile:
 
 BASKETS: Final = Profile(
     shape="baskets",
+    left_out=frozenset({"recent", "sequel"}),
     cooccurrence=PairConfig(
         window=0, reach=100, decay=1.0, backward=1.0, half_life_days=240, size_power=0.3,
         popularity_power=0.2, shrinkage=10, most=100,
@@ -61,6 +67,8 @@ BASKETS: Final = Profile(
     wide=Memory(step_decay=0.9, half_life_days=180, most=64),
     popularity_half_life=20,
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=240),
+    sequel=SequelConfig(dimension=64, epochs=5, reach=10, negatives=64, rate=0.08),
+    sequel_most=60,
     personal_basket_decay=0.9,
     personal_half_life=160,
     session_memory=Memory(step_decay=0.75, half_life_days=90, most=24),
@@ -77,22 +85,25 @@ BASKETS: Final = Profile(
 
 SESSIONS: Final = Profile(
     shape="sessions",
+    left_out=frozenset({"factors", "near_vectors"}),
     cooccurrence=PairConfig(
-        window=8, reach=20, decay=0.8, backward=0.6, half_life_days=30, size_power=0.0,
-        popularity_power=0.2, shrinkage=5, most=100,
+        window=8, reach=20, decay=0.8, backward=0.7, half_life_days=200, size_power=0.15,
+        popularity_power=0.25, shrinkage=30, most=200,
     ),
     transitions=PairConfig(
         window=3, reach=10, decay=0.5, backward=0.0, half_life_days=30, size_power=0.0,
         popularity_power=0.1, shrinkage=5, most=60, least_steps=1,
     ),
-    near=Memory(step_decay=0.7, half_life_days=3, most=10),
+    near=Memory(step_decay=0.5, half_life_days=3, most=8),
     wide=Memory(step_decay=0.9, half_life_days=14, most=30),
     popularity_half_life=7,
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
+    sequel=SequelConfig(dimension=64, epochs=6, reach=10, negatives=64, rate=0.08),
+    sequel_most=60,
     personal_basket_decay=0.85,
     personal_half_life=60,
-    session_memory=Memory(step_decay=0.7, half_life_days=3, most=10),
-    sessions=SessionConfig(150, size_power=0.5, idf_power=0.5, half_life=1.0, decay=0.9, backward=0.8, again=1.0),
+    session_memory=Memory(step_decay=0.45, half_life_days=3, most=5),
+    sessions=SessionConfig(700, size_power=0.0, idf_power=0.6, half_life=0.6, decay=0.7, backward=0.7, again=1.5),
     longest_session=60,
     windows=(10,),
     held_back=1,
@@ -106,11 +117,15 @@ SESSIONS: Final = Profile(
 REVIEWS: Final = replace(
     SESSIONS,
     shape="reviews",
+    left_out=frozenset({"recent"}),
     cooccurrence=PairConfig(
         window=8, reach=16, decay=0.8, backward=0.2, half_life_days=1000, size_power=0.15,
         popularity_power=0.0, shrinkage=1, most=200,
     ),
     near=Memory(step_decay=0.5, half_life_days=1000, most=10),
+    session_memory=Memory(step_decay=0.7, half_life_days=1000, most=8),
+    sequel=SequelConfig(dimension=128, epochs=5, reach=10, negatives=64, rate=0.08),
+    most_cases=25_000,
 )  # fmt: skip
 
 

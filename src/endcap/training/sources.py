@@ -11,37 +11,44 @@ from endcap.domain.arrays import Bools, Floats, Rows
 from endcap.features import Feature, FeatureSet
 from endcap.features.affinity import Affinity
 from endcap.features.context import Context
+from endcap.features.following import Following, Sequel
 from endcap.features.history import OwnPurchases, Touches
 from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.links import Links
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
+from endcap.features.words import Words
 from endcap.retrieval import Source
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
+from endcap.retrieval.recent import Recent
 from endcap.retrieval.sessions import SessionNeighbours
 from endcap.retrieval.tables import Table
 from endcap.state import Shelf
 from endcap.training import statistics
 from endcap.training.corpus import Shop
 from endcap.training.history import History
-from endcap.training.pairs import PairConfig, fit_pairs, sequences
+from endcap.training.pairs import PairConfig, fit_pairs, fit_sessions, sequences
 from endcap.training.profile import Profile
-from endcap.training.sessions import fit_sessions
-from endcap.training.vectors import fit_embeddings, fit_factors, nearest
+from endcap.training.sequence import fit_sequel
+from endcap.training.vectors import fit_embeddings, fit_factors, fit_words, likelihoods, nearest
 
 NEIGHBOURS: Final = 40
 SESSIONS_PER_ROW: Final = 300
 SHORT_TRAIL: Final = 24
 RARE: Final = 10
 LEAST_COSINE: Final = 0.15
-CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS = "content", "content_rare", "category", "arrivals"
+CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS, SEQUEL = "content", "content_rare", "category", "arrivals", "sequel"
+NOT_LEARNED: Final = -1e6
+
+LINKED: Final = ("cooccurrence", "transitions")
 
 LAYERS: Final = {
     "popularity": ("popularity", "region", "season"),
     "collaborative": ("personal", "category", "cooccurrence", "factors", "vectors"),
     "content": ("content", "content_rare", "arrivals"),
-    "session": ("transitions", "sessions"),
+    "session": ("transitions", "sessions", "recent", "sequel"),
 }
 """The sources that each layer adds, in the order of the ladder."""
 
@@ -65,11 +72,13 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     rows = len(shop.corpus.keys)
     facts = statistics.fit_statistics(history, rows, at)
     counted = history.weight > 0
-    factors = fit_factors(history, rows, at, profile.factors)
+    unfitted = np.zeros((rows, 1), np.float32)
+    factors = unfitted if "factors" in profile.left_out else fit_factors(history, rows, at, profile.factors)
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
     encoder, content = _content(shop)
     everything = np.arange(rows, dtype=np.int32)
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
+    sequel = None if SEQUEL in profile.left_out else fit_sequel(history, rows, profile.sequel)
     rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
     vectors = {"factors": factors, "vectors": embeddings, CONTENT: content}
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
@@ -78,17 +87,30 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         Personal("personal", profile.personal_basket_decay, profile.personal_half_life),
         Neighbours("cooccurrence", *_pairs(history, history.session, at, profile.cooccurrence, rows), profile.near),
         Neighbours("transitions", *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near),
-        *(_near(name, space, everything, profile) for name, space in vectors.items()),
+        *(
+            _near(name, space, everything, profile)
+            for name, space in vectors.items()
+            if f"near_{name}" not in profile.left_out
+        ),
+        Recent("recent", profile.near),
+        *_following(sequel, everything, profile),
         _near(CONTENT_RARE, content, rare, profile),
         SessionNeighbours("sessions", index, profile.session_memory, profile.sessions),
     ]  # fmt: skip
-    known = tuple(source for source in sources if not _empty(source))
+    known = tuple(source for source in sources if not _empty(source) and source.name not in profile.left_out)
     families: list[Feature] = [
         Votes(tuple(source.name for source in known)),
         ItemFacts(facts),
         OwnPurchases(),
         Touches(),
         Affinity(profile.wide),
+        *(
+            Links(source.name, source.table.starts, source.table.rows, source.table.weights, source.memory)
+            for source in known
+            if isinstance(source, Neighbours) and source.name in LINKED
+        ),
+        *([] if encoder is None else [Words(fit_words(shop.described()), short)]),
+        *([] if sequel is None else [Following(sequel)]),
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.shape == "sessions"),
     ]
@@ -127,6 +149,18 @@ def _pairs(
 def _near(name: str, vectors: Floats, allowed: Rows, profile: Profile) -> Neighbours:
     nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
     return Neighbours(name, nearest(vectors, allowed, NEIGHBOURS, LEAST_COSINE), nobody, profile.near)
+
+
+def _following(sequel: Sequel | None, everything: Rows, profile: Profile) -> list[Source]:
+    """What the model says follows each row by itself: its best, as shares of the likelihood among them."""
+    if sequel is None:
+        return []
+    inward = np.column_stack([sequel.inward * sequel.places[0], np.ones(len(everything), np.float32)])
+    outward = np.column_stack([sequel.outward, sequel.bias])
+    learned = everything[sequel.bias != 0]
+    table = nearest(inward, learned, profile.sequel_most, NOT_LEARNED, learned, outward)
+    nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
+    return [Neighbours(SEQUEL, likelihoods(table), nobody, profile.near)]
 
 
 def _content(shop: Shop) -> tuple[Encoder | None, Floats]:

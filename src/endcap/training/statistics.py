@@ -35,6 +35,7 @@ def fit_statistics(history: History, rows: int, at: int) -> ItemStatistics:
         total=_sums(group, weight, rows),
         buyers=buyers,
         again=again,
+        revisited=_revisited(history, rows),
         weekly=np.minimum(weekly, 65_535).astype(np.uint16),
     )
 
@@ -52,6 +53,15 @@ def _buyers(history: History, rows: int) -> tuple[Floats, Floats]:
     returned = np.bincount(group, weights=times > 1, minlength=rows)
     enough = buyers >= _FEWEST_BUYERS
     return buyers, np.where(enough, returned / np.maximum(buyers, 1), np.nan).astype(np.float32)
+
+
+def _revisited(history: History, rows: int) -> Floats:
+    counted = history.weight > 0
+    group, session = history.group[counted].astype(np.int64), history.session[counted].astype(np.int64)
+    held, times = np.unique(session * rows + group, return_counts=True)
+    sessions = np.bincount(held % max(rows, 1), minlength=rows)
+    extra = np.bincount(held % max(rows, 1), weights=times - 1, minlength=rows)
+    return (extra / np.maximum(sessions, 1)).astype(np.float32)
 
 
 def _sums(group: Rows, weight: NDArray[np.float32] | NDArray[np.float64], rows: int) -> Floats:

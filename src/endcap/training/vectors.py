@@ -1,6 +1,7 @@
 """Item vectors: factors by implicit ALS, embeddings by PPMI and SVD, and the nearest neighbours in any such space."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,9 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.instants import DAY
+from endcap.features.words import Lexicon
 from endcap.retrieval.tables import Table, table_of
 from endcap.training.history import History
 
@@ -78,19 +80,42 @@ def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
     return unit(left * np.sqrt(values))
 
 
+def fit_words(texts: Sequence[str]) -> Lexicon:
+    """The words and pairs of words of `texts`, by row, that stand in at least two; TF-IDF with logarithmic counts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - two seconds, for texts alone
+
+    vectorizer = TfidfVectorizer(
+        token_pattern=r"(?u)\b\w+\b",
+        ngram_range=(1, 2),
+        min_df=2,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        held = sparse.csr_matrix(vectorizer.fit_transform(texts))
+    except ValueError:  # no word stands in two texts
+        held = sparse.csr_matrix(np.zeros((len(texts), 1), np.float32))
+    return Lexicon(held.indptr.astype(np.int64), held.indices.astype(np.int32), held.data, held.shape[1])
+
+
 def unit(vectors: Floats) -> Floats:
     """Rows of length 1 as float32, rows of zeros left as they are."""
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
-def nearest(vectors: Floats, allowed: Rows, most: int, least: float, among: Rows | None = None) -> Table:
-    """For every row (of `among`) the `most` of `allowed` with the largest cosine above `least`, exact, in blocks."""
+def nearest(  # noqa: PLR0913 - two spaces, and who is asked for whom
+    vectors: Floats, allowed: Rows, most: int, least: float, among: Rows | None = None, others: Floats | None = None
+) -> Table:
+    """For every row (of `among`) the `most` of `allowed` with the largest cosine above `least`, exact, in blocks.
+
+    With `others` the product of its vector with theirs in `others`.
+    """
     rows = len(vectors)
     known = np.abs(vectors).sum(axis=1) > 0
     allowed = allowed[known[allowed]]
     asked = np.flatnonzero(known) if among is None else among[known[among]]
-    targets = vectors[allowed].astype(np.float32)
+    targets = (vectors if others is None else others)[allowed].astype(np.float32)
     keys, found, weights = [], [], []
     with threadpool_limits(1, "blas"):
         for begin in range(0, len(asked), _BLOCK):
@@ -98,12 +123,41 @@ def nearest(vectors: Floats, allowed: Rows, most: int, least: float, among: Rows
             if not len(allowed):
                 continue
             cosines = vectors[block].astype(np.float32) @ targets.T
-            cosines[block[:, None] == allowed[None, :]] = -1
-            few = min(most, len(allowed))
-            best = np.argpartition(-cosines, few - 1, axis=1)[:, :few]
-            keys.append(np.repeat(block, few))
+            own = np.minimum(np.searchsorted(allowed, block), len(allowed) - 1)
+            hit = np.flatnonzero(allowed[own] == block)
+            cosines[hit, own[hit]] = least - 1
+            best = _largest(cosines, min(most, len(allowed)))
+            keys.append(np.repeat(block, best.shape[1]))
             found.append(allowed[best].ravel())
             weights.append((np.take_along_axis(cosines, best, axis=1) - least).ravel())
     if not keys:
         return table_of(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), rows, most)
     return table_of(np.concatenate(keys), np.concatenate(found).astype(np.int32), np.concatenate(weights), rows, most)
+
+
+def likelihoods(table: Table) -> Table:
+    """The weights of each list as shares of its summed exponentials."""
+    lists = np.diff(table.starts)
+    best = np.repeat(table.weights[np.minimum(table.starts[:-1], max(len(table.weights) - 1, 0))], lists)
+    odds = np.exp(np.maximum(table.weights - best, -20))
+    key = np.repeat(np.arange(len(lists)), lists)
+    total = np.bincount(key, weights=odds, minlength=len(lists))
+    return Table(table.starts, table.rows, (odds / total[key]).astype(np.float32))
+
+
+@compiled
+def _largest(values: Floats, most: int) -> Ints:
+    """int64 [n, most]: the places of the `most` largest of each row, in no order."""
+    found = np.empty((len(values), most), np.int64)
+    for row in range(len(values)):
+        line, kept = values[row], found[row]
+        for place in range(most):
+            kept[place] = place
+        weakest = int(np.argmin(line[:most]))
+        for place in range(most, len(line)):
+            if line[place] > line[kept[weakest]]:
+                kept[weakest] = place
+                for other in range(most):
+                    if line[kept[other]] < line[kept[weakest]]:
+                        weakest = other
+    return found
