@@ -107,9 +107,9 @@ SESSIONS: Final = Profile(
     longest_session=60,
     windows=(10,),
     held_back=1,
-    most_cases=15_000,
-    negatives=30,
-    ranker=RankerConfig(models=1, trees=200, learning_rate=0.12),
+    most_cases=25_000,
+    negatives=40,
+    ranker=RankerConfig(models=1, trees=300, learning_rate=0.1, l2=30),
     quota=80,
     quotas={},
 )  # fmt: skip
@@ -126,6 +126,7 @@ REVIEWS: Final = replace(
     session_memory=Memory(step_decay=0.7, half_life_days=1000, most=8),
     sequel=SequelConfig(dimension=128, epochs=5, reach=10, negatives=64, rate=0.08),
     most_cases=25_000,
+    ranker=RankerConfig(models=1, trees=200, learning_rate=0.1, l2=50),
 )  # fmt: skip
 
 

@@ -22,11 +22,15 @@ _DEPTH = 6
 
 @dataclass(frozen=True, slots=True)
 class RankerConfig:
-    """The mean of `models` fits, each of `trees` trees from its own seed: more of them make the order less chancy."""
+    """The mean of `models` fits, each of `trees` trees from its own seed: more of them make the order less chancy.
+
+    `l2` holds back the leaves.
+    """
 
     models: int
     trees: int
     learning_rate: float
+    l2: float = 10.0
 
 
 def fit_trees(examples: Examples, schema: tuple[str, ...], config: RankerConfig) -> Trees:
@@ -56,7 +60,7 @@ def _fit(examples: Examples, schema: tuple[str, ...], config: RankerConfig, seed
         iterations=config.trees,
         depth=_DEPTH,
         learning_rate=config.learning_rate,
-        l2_leaf_reg=10,
+        l2_leaf_reg=config.l2,
         border_count=64,
         bootstrap_type="MVS",
         subsample=0.7,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from endcap.backends.encoder import Encoder
 from endcap.domain.arrays import Bools, Floats, Rows
+from endcap.domain.events import Kind
 from endcap.features import Feature, FeatureSet
 from endcap.features.affinity import Affinity
 from endcap.features.context import Context
@@ -97,13 +98,15 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         _near(CONTENT_RARE, content, rare, profile),
         SessionNeighbours("sessions", index, profile.session_memory, profile.sessions),
     ]  # fmt: skip
-    known = tuple(source for source in sources if not _empty(source) and source.name not in profile.left_out)
+    bought = bool((history.kind == Kind.PURCHASE).any())
+    unknown = profile.left_out if bought else profile.left_out | {"personal"}
+    known = tuple(source for source in sources if not _empty(source) and source.name not in unknown)
     families: list[Feature] = [
         Votes(tuple(source.name for source in known)),
         ItemFacts(facts),
-        OwnPurchases(),
+        *([OwnPurchases()] if bought else []),
         Touches(),
-        Affinity(profile.wide),
+        *([Affinity(profile.wide)] if _described(shop.shelf) else []),
         *(
             Links(source.name, source.table.starts, source.table.rows, source.table.weights, source.memory)
             for source in known
@@ -116,6 +119,11 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     ]
     alike = content if content.any() else embeddings
     return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
+
+
+def _described(shelf: Shelf) -> bool:
+    """Whether any row has a category, a brand or a price."""
+    return bool(shelf.category.any() or shelf.brand.any() or (shelf.price > 0).any())
 
 
 def sellable(shelf: Shelf, rows: int) -> Bools:

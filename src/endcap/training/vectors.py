@@ -85,7 +85,7 @@ def fit_words(texts: Sequence[str]) -> Lexicon:
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - two seconds, for texts alone
 
     vectorizer = TfidfVectorizer(
-        token_pattern=r"(?u)\b\w+\b",
+        token_pattern=r"(?u)\b\w+\b",  # noqa: S106 - a pattern of words, no password
         ngram_range=(1, 2),
         min_df=2,
         sublinear_tf=True,
