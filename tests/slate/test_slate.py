@@ -13,6 +13,7 @@ from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Reason, Request
 from endcap.state import NEWCOMER, Moment, Shelf, Shopper, fold, observe
+from endcap.training.sources import LAYERS
 
 AT = 1_700_000_000_000
 REQUEST = Request("home", AT, 1, 4)
@@ -139,6 +140,13 @@ def test_what_the_shopper_looked_at_is_said_to_be_that_unless_it_was_bought() ->
     assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 7) == Reason("seen_before")
     assert reason([NO, 3, 2, 4], {"cooccurrence": 3}, 7) == Reason("bought_before")
     assert reason([NO, NO, 2, 4], {"cooccurrence": 3}, 8) == Reason("chosen_together", 3)
+
+
+@pytest.mark.parametrize("source", [name for names in LAYERS.values() for name in names])
+def test_every_source_has_a_reason_with_and_without_an_anchor(source: str) -> None:
+    for anchor in (3, -1):
+        found = slate.reasons((source,), np.zeros((1, 1), np.float32), rows(7), rows(), lambda *_, named=anchor: named)
+        assert found[0].code
 
 
 def test_a_cap_does_not_leave_a_slate_short_while_others_lie_far_below() -> None:

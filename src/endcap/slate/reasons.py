@@ -16,11 +16,13 @@ SEEN: Final = "seen_before"
 
 CODES: Final = {
     BOUGHT: "bought_before",
+    "recent": SEEN,
     "cooccurrence": "chosen_together",
     "transitions": "chosen_next",
     "sessions": "goes_with",
     "factors": "goes_with",
     "vectors": "goes_with",
+    "sequel": "goes_with",
     "content": "similar",
     "content_rare": "similar",
     "category": "popular_in_category",
