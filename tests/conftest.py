@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,7 +30,9 @@ from endcap.domain.instants import DAY
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.simulation import write_shop
 from endcap.snapshot import Snapshot
-from endcap.training import Case, Corpus, cases, train
+from endcap.training import Case, Corpus, Shop, cases, train
+from endcap.training.profile import SESSIONS
+from endcap.training.sources import Fitted, fit_sources
 from servers import Server, serving
 from shelves import build
 from shops import START, aisles
@@ -84,6 +87,16 @@ def corpus() -> Corpus:
 def snapshot(corpus: Corpus) -> Snapshot:
     """Everything learned from `corpus`, with a fitted ranker."""
     return train(corpus, None, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def fitted(corpus: Corpus) -> Fitted:
+    """All sources and features of `corpus` at once, also those that the profile of its shape leaves out."""
+    history = corpus.history()
+    end = int(history.time.max()) + 1
+    shop = Shop(corpus, history)
+    shop.advance(end)
+    return fit_sources(history, shop, end, replace(SESSIONS, left_out=frozenset()))
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,9 @@ class Sequel:
         """float32 [d]: the vector of a trail `rows`, newest first."""
         rows = rows[: len(self.places)]
         known = rows < len(self.inward)
-        weights = np.where(known, self.places[: len(rows)], np.float32(0))
+        weights = self.places[: len(rows)][known]
         length = np.sqrt(weights @ weights) + np.float32(1e-6)
-        vector: Floats = (weights / length) @ self.inward[np.where(known, rows, 0)]
+        vector: Floats = (weights / length) @ self.inward[rows[known]]
         return vector
 
 
@@ -41,22 +41,22 @@ class Following:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """NaN where the trail is empty or the item was never learned."""
+        """NaN where nothing of the trail was learned, or not the item."""
         return ("sequel", "sequel_behind", "sequel_rank")
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """float32 [3, n]."""
         columns = np.full((3, len(pool)), np.nan, np.float32)
-        sequel, rows = self.sequel, pool.rows
-        if not len(moment.trail) or not len(pool):
+        sequel = self.sequel
+        known = np.flatnonzero(pool.rows < len(sequel.bias))
+        known = known[sequel.bias[pool.rows[known]] != 0]
+        trail = sequel.trail(moment.trail.rows)
+        if not trail.any() or not len(known):
             return columns
-        inside = rows < len(sequel.bias)
-        rows = np.where(inside, rows, 0)
-        scores = np.take(sequel.outward, rows, axis=0) @ sequel.trail(moment.trail.rows) + sequel.bias[rows]
-        known = inside & (sequel.bias[rows] != 0)
-        if known.any():
-            columns[0] = np.where(known, scores, np.nan)
-            columns[1] = columns[0] - scores[known].max()
-            columns[2, np.lexsort((rows, -np.where(known, scores, -np.inf)))] = np.arange(len(rows))
-            columns[2, ~known] = np.nan
+        rows = pool.rows[known]
+        # einsum and not @, whose last bit depends on the place in the pool: equal items would not tie
+        product = np.einsum("ij,j->i", np.take(sequel.outward, rows, axis=0), trail)
+        scores = product + sequel.bias[rows]
+        columns[0, known], columns[1, known] = scores, scores - scores.max()
+        columns[2, known[np.lexsort((rows, -scores))]] = np.arange(len(rows))
         return columns

@@ -30,7 +30,7 @@ class Similarity:
         known = touched.any(axis=1)
         columns = np.full((3, len(pool)), np.nan, np.float32)
         if known.any():
-            weights, touched = weights[known], touched[known]
+            weights, touched = weights[known] / weights[known].max(), touched[known]
             centre = weights @ touched
             cosines = touched @ mine.T
             columns[0] = centre @ mine.T / max(float(np.sqrt(centre @ centre)), 1e-9)
@@ -43,4 +43,6 @@ class Similarity:
         inside = rows < len(self.vectors)
         if inside.all():
             return np.take(self.vectors, rows, axis=0)
-        return np.where(inside[:, None], self.vectors[np.where(inside, rows, 0)], np.float32(0))
+        found = np.zeros((len(rows), self.vectors.shape[1]), np.float32)
+        found[inside] = self.vectors[rows[inside]]
+        return found

@@ -7,7 +7,7 @@ import numpy as np
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
-from endcap.state import Memory, Moment
+from endcap.state import FAINTEST, Memory, Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Words:
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """NaN where the item or the whole trail has no words."""
         lexicon = self.lexicon
-        rows, weights = moment.trail.strengths(self.memory)
+        rows, strengths = moment.trail.strengths(self.memory)
+        weights = strengths / strengths.max(initial=FAINTEST)
         columns = np.full((4, len(pool)), np.nan, np.float32)
         _shared(lexicon.starts, lexicon.words, lexicon.weights, lexicon.size, rows, weights, pool.rows, columns)
         known = ~np.isnan(columns[0])

@@ -99,7 +99,7 @@ class SessionNeighbours:
 @compiled
 def _similarity(sessions: Rows, overlap: Floats, starts: Ints, size_power: float, half_life: float) -> Floats:
     similarity = np.empty(len(sessions), np.float32)
-    rate = np.log(0.5) / (half_life * (len(starts) - 1))
+    rate = np.log(0.5) / (half_life * max(len(starts) - 1, 1))
     for place in range(len(sessions)):
         session = sessions[place]
         size = starts[session + 1] - starts[session]

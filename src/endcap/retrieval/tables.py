@@ -40,7 +40,10 @@ class Table:
 
 
 def best(rows: Rows, votes: Floats, limit: int) -> Proposal:
-    """The `limit` largest of `votes` (> 0), ties by the smaller row: sorts one integer key per row."""
+    """The `limit` largest of `votes` above 0, ties by the smaller row: sorts one integer key per row."""
+    said = votes > 0
+    if not said.all():
+        rows, votes = rows[said], votes[said]
     order = (np.uint64(0xFFFFFFFF) - votes.view(np.uint32)) << np.uint64(32) | rows.astype(np.uint64)
     if len(order) > limit:
         order = np.partition(order, limit)[:limit]

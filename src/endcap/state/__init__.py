@@ -6,12 +6,13 @@ state. A `Shopper` is a value; the `Shelf` is a set of arrays that one owner upd
 
 from dataclasses import dataclass
 
-from endcap.state.moment import Memory, Moment, Trail, observe
+from endcap.state.moment import FAINTEST, Memory, Moment, Trail, observe
 from endcap.state.shelf import ATTRIBUTES, TREND_DAYS, Names, Shelf
 from endcap.state.shopper import NEVER, NEWCOMER, PURCHASE, Shopper, fold, joined
 
 __all__ = [
     "ATTRIBUTES",
+    "FAINTEST",
     "NEVER",
     "NEWCOMER",
     "PURCHASE",

@@ -14,6 +14,8 @@ from endcap.state.shelf import Shelf
 from endcap.state.shopper import NEWCOMER, Shopper, fold, settled
 
 TRAIL: Final = 64
+FAINTEST: Final = np.float32(1e-30)
+"""What counts least of all that a shopper touched, however long ago: no weight is 0, and sums stay normal numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Trail:
         """The rows that `memory` keeps, and their weights float32 in (0, 1]."""
         kept = slice(0, memory.most)
         weights = memory.step_decay ** self.steps[kept] * 0.5 ** (self.days[kept] / memory.half_life_days)
-        return self.rows[kept], weights.astype(np.float32)
+        return self.rows[kept], np.maximum(weights, FAINTEST).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
