@@ -1,6 +1,7 @@
 """`endcap evaluate` on a folder: options that do not go together, and what is written."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import polars as pl
 import pytest
 
 from endcap import app
-from endcap.errors import InvalidRequest
+from endcap.errors import InvalidRequest, InvalidSettings
+from endcap.training.profile import SESSIONS
 from evaluation.sets import made, sequences
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -57,3 +59,44 @@ def test_the_same_folder_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     lists = pl.read_parquet(folder / "one.parquet")
     assert lists.columns == ["case_id", "rank", "item_id", "score"]
     assert lists["case_id"].n_unique() == told["cases"] == 80
+
+
+PROFILE = """\
+shape = "reviews"
+most_cases = 100
+[ranker]
+trees = 7
+"""
+
+
+def test_a_profile_in_a_file_is_what_is_learned_with_and_is_named(tmp_path: Path) -> None:
+    folder, told = made(tmp_path, events=sequences("session_id", units=60, longest=20)), list[str]()
+    (tmp_path / "mine.toml").write_text(PROFILE, encoding="utf-8")
+    asked, outputs = app.Sampled(folder, "next-item", profile=tmp_path / "mine.toml"), app.Outputs(tmp_path / "found")
+    app.evaluate_data(asked, outputs, told.append)
+
+    assert told[0] == f"training profile {tmp_path / 'mine.toml'}: reviews, 2 settings of its own"
+    assert json.loads((tmp_path / "found").read_bytes())["shape"] == "reviews"
+    assert any(words.startswith("replaying 100 of ") for words in told)
+
+
+def test_a_shop_s_own_profile_is_used_unless_another_is_named(shop: Path, tmp_path: Path) -> None:
+    opened, told = app.open_shop(shutil.copytree(shop, tmp_path / "shop"), {}), list[str]()
+    assert app.profile_of(opened, None, told.append) is None
+    (opened.folder / "training.toml").write_text(PROFILE, encoding="utf-8")
+    (tmp_path / "other.toml").write_text('shape = "sessions"', encoding="utf-8")
+
+    app.train(opened, told.append)
+    other = app.profile_of(opened, tmp_path / "other.toml", told.append)
+
+    assert f"training profile {opened.folder / 'training.toml'}: reviews, 2 settings of its own" in told
+    assert any(words.startswith("the profile has the shape of reviews") for words in told)
+    assert other == SESSIONS
+
+
+def test_a_profile_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"none\.toml cannot be read: No such file"):
+        app.profile_of(None, tmp_path / "none.toml", lambda words: None)
+    (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidSettings, match=r"odd\.toml cannot be read: not text in UTF-8"):
+        app.profile_of(None, tmp_path / "odd.toml", lambda words: None)

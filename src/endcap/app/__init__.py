@@ -7,7 +7,7 @@ imported where they are opened, so that serving loads no training library.
 from endcap.app.audit import Files, Terms, Told, audit
 from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
-from endcap.app.learning import Outputs, Sampled, corpus, evaluate, evaluate_data, train
+from endcap.app.learning import Outputs, Sampled, corpus, evaluate, evaluate_data, profile_of, train
 from endcap.app.lists import Listed, explain, open_floor, recommend, serve
 from endcap.app.privacy import Named, erase, export
 from endcap.app.refresh import refresh
@@ -60,6 +60,7 @@ __all__ = [
     "now_ms",
     "open_floor",
     "open_shop",
+    "profile_of",
     "recommend",
     "refresh",
     "relabelled",

@@ -12,7 +12,7 @@ from endcap.backends.log import Log
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
 from endcap.domain.people import Link, forgotten
-from endcap.errors import InvalidRequest
+from endcap.errors import InvalidRequest, InvalidSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from endcap.evaluation import Evaluation
     from endcap.snapshot import Snapshot
     from endcap.training import Corpus, Protocol
+    from endcap.training.profile import Profile
 
 ENCODER: Final = "encoder."
 """Before the names of the encoder's arrays, beside a snapshot's own."""
+
+PROFILE: Final = "training.toml"
+"""The shop's own training profile, if it has one."""
 
 PROTOCOLS: Final = ("next-basket", "time-split")
 OF_DATA: Final = (*PROTOCOLS, "next-item", "leave-one-out", "rerank")
@@ -82,13 +86,37 @@ def _links(log: Log, end: int) -> tuple[Link, ...]:
     return tuple(unpack("link", entry.version, entry.body) for _, entry in records)
 
 
+def profile_of(shop: Shop | None, named: Path | None, report: Report) -> "Profile | None":
+    """The training profile in the file `named`, else in the shop's folder; None where there is neither.
+
+    Raises: InvalidSettings.
+    """
+    from endcap.tuning import differences, parse_profile
+
+    path = named or (shop.folder / PROFILE if shop is not None else None)
+    if path is None or (named is None and not path.exists()):
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        raise InvalidSettings(f"the training profile {path} cannot be read: {reason}") from None
+    profile = parse_profile(text, str(path))
+    found = differences(profile)
+    report(f"training profile {path}: {profile.shape}, {found} setting{'s' if found != 1 else ''} of its own")
+    return profile
+
+
 def train(shop: Shop, report: Report) -> str:
-    """Learn from all history; the version that is current now. Raises: GateRefused where there is too little."""
+    """Learn from all history; the version that is current now.
+
+    Raises: GateRefused where there is too little, InvalidSettings where the shop's training profile is wrong.
+    """
     from endcap.releases import sealed
     from endcap.training import learn
 
     report("reading history")
-    learned = learn(corpus(shop), None, None, report)
+    learned = learn(corpus(shop), None, None, report, profile_of(shop, None, report))
     sides = {} if learned.encoder is None else {ENCODER + name: each for name, each in learned.encoder.arrays().items()}
     version = published(shop, learned.snapshot, sealed(learned.sessions, shop.secret()), sides)
     shop.registry().label("snapshot", CURRENT, version)
@@ -113,17 +141,20 @@ def evaluate_data(asked: "Sampled", outputs: "Outputs", report: Report) -> "Rend
     asked.check()
     from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
     from endcap.backends.encoder.lexical import fit_lexical
+    from endcap.training.fit import quota_policy
 
+    chosen = profile_of(None, asked.profile, report)
     report("reading events")
     dataset = evaluation.read_dataset(asked.directory, cast("Protocol", asked.protocol), asked.split, fit_lexical)
     if asked.protocol in PROTOCOLS:
         split = evaluation.Split(asked.split, dataset.split)
-        found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, evaluation.open_policy(), report)
+        policy = quota_policy(chosen) if chosen else evaluation.open_policy()
+        found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, policy, report, chosen)
         found = replace(found, predictions=found.predictions.renamed(dataset.named))
     else:
         terms = evaluation.Terms(asked.stage, asked.fold_validation, asked.exclude_current)
         lists = evaluation.read_lists(asked.candidates, dataset, report) if asked.candidates else None
-        found = evaluation.evaluate_dataset(dataset, terms, None, report, lists)
+        found = evaluation.evaluate_dataset(dataset, terms, chosen, report, lists)
     return _written(found, dataset.corpus.keys, outputs)
 
 
@@ -137,6 +168,7 @@ class Sampled(NamedTuple):
     stage: Literal["test", "validation"] = "test"
     fold_validation: bool = False
     exclude_current: bool = False
+    profile: Path | None = None
 
     def check(self) -> None:
         """Raises: InvalidRequest where an option does not go with the protocol."""
@@ -169,8 +201,25 @@ class Outputs(NamedTuple):
     chart: Path | None = None
 
 
-def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report) -> "RenderableType":
-    """The layer ladder of protocol and split date `cut`, fit to be printed. Raises: InvalidRequest, GateRefused."""
+def evaluate(
+    shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report, profile: Path | None = None
+) -> "RenderableType":
+    """The layer ladder of protocol and split date `cut`, fit to be printed; `profile` instead of the shop's own.
+
+    Raises: InvalidRequest, InvalidSettings, GateRefused.
+    """
+    begin = cut_at(shop, cut)
+    from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
+
+    chosen = profile_of(shop, profile, report)
+    report("reading history")
+    history, split = corpus(shop), evaluation.Split(cut[1], begin)
+    found = evaluation.evaluate(history, cast("Protocol", cut[0]), split, shop.policy(), report, chosen)
+    return _written(found, history.keys, outputs)
+
+
+def cut_at(shop: Shop, cut: tuple[str, str]) -> int:
+    """The instant of the split date of protocol and date `cut`, ms UTC. Raises: InvalidRequest."""
     protocol, date = cut
     if protocol not in PROTOCOLS:
         known = "is for data sets in a folder (--data)" if protocol in OF_DATA else "is unknown"
@@ -178,15 +227,9 @@ def evaluate(shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report)
     if not date:
         raise InvalidRequest(f"--protocol {protocol} needs --split DATE")
     try:
-        begin = parse_day(date, shop.settings.shop.timezone)
+        return parse_day(date, shop.settings.shop.timezone)
     except ValueError:
         raise InvalidRequest(f"--split {date} is no date; expected one such as 2011-10-01") from None
-    from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
-
-    report("reading history")
-    history, split = corpus(shop), evaluation.Split(date, begin)
-    found = evaluation.evaluate(history, cast("Protocol", protocol), split, shop.policy(), report)
-    return _written(found, history.keys, outputs)
 
 
 def _written(found: "Evaluation", keys: "Sequence[ItemKey]", outputs: Outputs) -> "RenderableType":

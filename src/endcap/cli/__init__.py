@@ -146,6 +146,9 @@ def evaluate(
     stage: Annotated[
         Literal["test", "validation"], typer.Option(help="What is asked: validation never looks at the test.")
     ] = "test",
+    profile: Annotated[
+        Path | None, typer.Option(help="A training profile (TOML), instead of the shop's or the default.")
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the best 100 items of each case as Parquet.")] = None,
     chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
@@ -167,9 +170,9 @@ def evaluate(
     outputs = root.Outputs(json, predictions, chart)
     with stages() as report:
         if data is None:
-            summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report)
+            summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report, profile)
         else:
-            asked = root.Sampled(data, protocol, split, candidates, stage, fold_validation, exclude_current)
+            asked = root.Sampled(data, protocol, split, candidates, stage, fold_validation, exclude_current, profile)
             summary = root.evaluate_data(asked, outputs, report)
     Console(width=max(Console().width, 100)).print(summary)
     for written in filter(None, outputs):

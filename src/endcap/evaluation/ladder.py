@@ -31,15 +31,18 @@ REACH: Final = 100
 """How many proposals of a source count for its candidate recall."""
 
 
-def evaluate(corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, report: Report) -> Evaluation:
+def evaluate(  # noqa: PLR0913 - what is known, how it is cut, and what people decided
+    corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, report: Report, chosen: Profile | None = None
+) -> Evaluation:
     """Fit the layers on what lies before `split`, then rank every case after it with each of them.
 
-    `report` is told in words how far the work has come. The result depends on nothing else, no shopper key either.
+    `chosen` None: the training profile that the data has the shape of. `report` is told in words how far the work has
+    come. The result depends on nothing else, no shopper key either.
 
     Raises: GateRefused where nothing lies before the split to learn from, or no case after it.
     """
     began = perf_counter()
-    trained = train_layers(corpus, split.at, protocol, report)
+    trained = train_layers(corpus, split.at, protocol, report, given=chosen)
     fitted = perf_counter() - began
     contest = Contest(
         protocol,
@@ -50,7 +53,7 @@ def evaluate(corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, r
         _interactions(corpus, split.at),
     )
     found = measure(contest, cases(corpus, split.at, protocol), report)
-    shape = profile_of(corpus.history(split.at), split.at).shape
+    shape = (chosen or profile_of(corpus.history(split.at), split.at)).shape
     return replace(found, shape=shape, seconds={"fit": fitted, **found.seconds})
 
 
@@ -71,7 +74,8 @@ def evaluate_dataset(
     if lists is not None:
         outer = listed_fold(outer, history, lists)
     profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
-    report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
+    told = "the profile has" if chosen else "data has"
+    report(f"{told} the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
     folds = Folds(outer, inner_fold(dataset, history, outer, profile))
     also = fit_texts if lists is not None else lambda _: ()
     learned = learn_fold(dataset.corpus, history, folds, profile, report, also)

@@ -81,16 +81,23 @@ def train(corpus: Corpus, until: int | None, report: Report) -> Snapshot:
     return learn(corpus, until, None, report).snapshot
 
 
-def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report) -> Learned:
-    """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on all."""
+def learn(
+    corpus: Corpus, until: int | None, protocol: Protocol | None, report: Report, given: Profile | None = None
+) -> Learned:
+    """Fit sources before each window, replay it, fit the ranker on what was replayed, refit the sources on all.
+
+    `given` None: the profile that the data has the shape of.
+    """
     history = corpus.history(until, people_at=until, groups_at=until)
     if not (history.weight > 0).any():
         raise GateRefused("there is no view, click, cart or purchase to learn from; import events first")
     end = until if until is not None else int(history.time.max()) + 1
-    profile = profile_of(history, end)
+    profile = given or profile_of(history, end)
+    policy = quota_policy(given) if given else _POLICY
     chosen: Protocol = protocol or ("next-basket" if profile.shape == "baskets" else "time-split")
     shop = Shop(corpus, history)
-    report(f"data has the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
+    told = "the profile has" if given else "data has"
+    report(f"{told} the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} shoppers")
     begins = windows(int(history.time.min()), end, profile)
     if chosen == "time-split":
         begins = begins[-1:]
@@ -98,7 +105,8 @@ def learn(corpus: Corpus, until: int | None, protocol: Protocol | None, report: 
     replayed = []
     for begin in begins:
         known = corpus.history(until, people_at=begin, groups_at=until) if corpus.links else history
-        replayed.append(_replayed(known, shop, Window(begin, begin + length), profile, chosen, report))
+        report(f"replaying {length / DAY:.0f} days from {iso(begin)[:10]}")
+        replayed.append(_replayed(known, shop, Window(begin, begin + length), profile, chosen, policy))
     shop.advance(end)
     report("fitting the sources on everything")
     fitted = fit_sources(history, shop, end, profile)
@@ -149,11 +157,9 @@ def quota_policy(profile: Profile) -> Policy:
 
 
 def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
-    history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, report: Report
+    history: History, shop: Shop, window: Window, profile: Profile, protocol: Protocol, policy: Policy
 ) -> tuple[tuple[str, ...], Examples]:
     """Sources fitted before `window`, then the window replayed: the feature names, and the examples."""
-    days = (window.end - window.begin) / DAY
-    report(f"replaying {days:.0f} days from {iso(window.begin)[:10]}")
     shop.advance(window.begin)
     before = shop.corpus.history(window.begin, people_at=window.begin, groups_at=window.begin)
     fitted = fit_sources(before, shop, window.begin, profile)
@@ -162,7 +168,7 @@ def _replayed(  # noqa: PLR0913 - one window, and all that it is replayed with
         if protocol == "next-basket"
         else next_items(history, shop, window.begin, window.end, _thinning(before, window, profile))
     )
-    return fitted.features.schema, collect(replayed, _snapshot(shop, fitted, window.begin), _POLICY, profile.negatives)
+    return fitted.features.schema, collect(replayed, _snapshot(shop, fitted, window.begin), policy, profile.negatives)
 
 
 def _thinning(before: History, window: Window, profile: Profile) -> Callable[[int], bool]:
@@ -226,11 +232,16 @@ def _tells_apart(examples: Examples) -> bool:
     return wanted >= FEWEST_EXAMPLES and wanted < len(examples.wanted)
 
 
-def train_layers(
-    corpus: Corpus, split: int, protocol: Protocol, report: Report, names: Collection[str] = (*LAYERS, HYBRID)
+def train_layers(  # noqa: PLR0913 - what is known, when, and what is made of it
+    corpus: Corpus,
+    split: int,
+    protocol: Protocol,
+    report: Report,
+    names: Collection[str] = (*LAYERS, HYBRID),
+    given: Profile | None = None,
 ) -> Layers:
     """The layers of the ladder that are in `names`, all fitted on what lies before the split alone, in one training."""
-    return layers_of(learn(corpus, split, protocol, report), names)
+    return layers_of(learn(corpus, split, protocol, report, given), names)
 
 
 def layers_of(learned: Learned, names: Collection[str] = (*LAYERS, HYBRID)) -> Layers:
