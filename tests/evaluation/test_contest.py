@@ -246,9 +246,12 @@ def test_a_target_tied_at_the_twentieth_place_is_not_within_it() -> None:
     assert only(measure(contest(Contender("hybrid", tied)), [case(0, [3, 19])], silent)).by_item == {"1-5": 0.5}
 
 
-def test_the_clock_is_told_a_list(evaluation: Evaluation) -> None:
-    found = measure(contest(POPULARITY, HYBRID), [case(0, [1])], silent)
+def test_the_clock_is_told_a_list_for_which_nothing_is_remembered() -> None:
+    forgotten: list[int] = []
+    asked = replace(contest(POPULARITY, HYBRID), forget=lambda: forgotten.append(1))
+    found = measure(asked, [case(number, [1]) for number in range(21)], silent)
 
+    assert len(forgotten) == 4
     assert set(found.seconds) == {"popularity", "hybrid"}
     assert all(0 <= seconds < 1 for seconds in found.seconds.values())
 

@@ -23,6 +23,8 @@ from endcap.state import Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
 REPORT_EVERY: Final = 250
+TIMED_EVERY: Final = 20
+"""One case of so many, the first among them, is taken the time of."""
 
 Report: TypeAlias = Callable[[str], None]
 """Told, in a few words, how far the work has come."""
@@ -40,7 +42,7 @@ class Contest:
     """What is compared: contenders from the lowest layer up, and the layers left out with the reason.
 
     `propose` gives each source's first 100 rows for a request; `interactions` int64 [rows] counts those of each row
-    that are learned from.
+    that are learned from. `forget` lets go of what contenders share, so that one that is asked next does all its work.
     """
 
     protocol: Protocol
@@ -49,6 +51,7 @@ class Contest:
     left_out: tuple[LeftOut, ...]
     propose: Callable[[Request, State], Mapping[str, Rows]]
     interactions: Ints
+    forget: Callable[[], None] = lambda: None
 
 
 def measure(contest: Contest, found: Iterable[Case], report: Report) -> Evaluation:
@@ -81,10 +84,8 @@ class Account:
         self._sellable = _sellable(shelf, self._rows)
         interactions = _of_groups(contest.interactions, shelf)
         self._tallies = [Tally(contender.name, interactions > 0) for contender in contest.contenders]
-        self._census, self._seconds = (
-            Census(interactions),
-            dict.fromkeys((each.name for each in contest.contenders), 0.0),
-        )
+        self._census, self._timed = Census(interactions), 0
+        self._seconds = dict.fromkeys((contender.name for contender in contest.contenders), 0.0)
         self._best, self._candidates = Collector(), Candidates()
         self._units, self._discovery_units = Units(), Units()
 
@@ -93,17 +94,24 @@ class Account:
         contest = self._contest
         self._units.add(case)
         strata = self._census.take(case)
-        listings = []
-        for tally, contender in zip(self._tallies, contest.contenders, strict=True):
-            began = perf_counter()
-            listings.append(contender.rank(case.request, case.state))
-            self._seconds[contender.name] += perf_counter() - began
-            tally.mixed(case, strata, listings[-1])
+        if (len(self._units) - 1) % TIMED_EVERY == 0:
+            self._time(case)
+        listings = [contender.rank(case.request, case.state) for contender in contest.contenders]
+        for tally, listing in zip(self._tallies, listings, strict=True):
+            tally.mixed(case, strata, listing)
         self._best.add(case.id, listings[-1].rows, listings[-1].scores)
         self._candidates.add(case.targets, contest.propose(case.request, case.state), listings[-1].rows)
         if contest.protocol == "next-basket":
             self._discover(case)
         self._shelf = case.state.shelf
+
+    def _time(self, case: Case) -> None:
+        self._timed += 1
+        for contender in self._contest.contenders:
+            self._contest.forget()
+            began = perf_counter()
+            contender.rank(case.request, case.state)
+            self._seconds[contender.name] += perf_counter() - began
 
     def _discover(self, case: Case) -> None:
         new = np.setdiff1d(case.targets, case.bought)
@@ -136,7 +144,7 @@ class Account:
             item_strata=self._census.items,
             shopper_strata=self._census.shoppers,
             predictions=self._best.collected(),
-            seconds={name: total / cases for name, total in self._seconds.items()},
+            seconds={name: total / self._timed for name, total in self._seconds.items()},
         )
 
 

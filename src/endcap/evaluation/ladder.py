@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from endcap import pipeline
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.events import Kind
+from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.evaluation.contest import Contender, Contest, Report, measure
 from endcap.evaluation.datasets import Dataset
@@ -19,9 +20,11 @@ from endcap.evaluation.results import Evaluation, Split, Terms
 from endcap.evaluation.stages import inner_fold, outer_fold
 from endcap.evaluation.tally import Listing
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
+from endcap.retrieval import Source
+from endcap.retrieval.pool import REACH as POOLED
 from endcap.snapshot import Snapshot
-from endcap.state import State, observe
-from endcap.training import Corpus, Layer, Protocol, cases, train_layers
+from endcap.state import Moment, State, observe
+from endcap.training import Corpus, Layer, Layers, Protocol, cases, train_layers
 from endcap.training.fit import layers_of, learn_fold, quota_policy
 from endcap.training.folds import Folds, asked_cases, standing
 from endcap.training.history import History
@@ -44,14 +47,7 @@ def evaluate(  # noqa: PLR0913 - what is known, how it is cut, and what people d
     began = perf_counter()
     trained = train_layers(corpus, split.at, protocol, report, given=chosen)
     fitted = perf_counter() - began
-    contest = Contest(
-        protocol,
-        split,
-        tuple(_contender(layer, policy) for layer in trained.layers),
-        trained.left_out,
-        _proposer(trained.layers[-1].snapshot),
-        _interactions(corpus, split.at),
-    )
+    contest = _contest(protocol, split, trained, policy, _interactions(corpus, split.at))
     found = measure(contest, cases(corpus, split.at, protocol), report)
     shape = (chosen or profile_of(corpus.history(split.at), split.at)).shape
     return replace(found, shape=shape, seconds={"fit": fitted, **found.seconds})
@@ -81,14 +77,8 @@ def evaluate_dataset(
     learned = learn_fold(dataset.corpus, history, folds, profile, report, also)
     trained = layers_of(learned) if lists is None else reranking_layers(learned, profile)
     fitted, known, policy = perf_counter() - began, history.where(outer.learned), quota_policy(profile)
-    contest = Contest(
-        dataset.protocol,
-        Split("", 0),
-        tuple(_contender(layer, policy) for layer in trained.layers),
-        trained.left_out,
-        _proposer(learned.snapshot),
-        np.bincount(known.group[known.weight > 0], minlength=len(dataset.corpus.keys)),
-    )
+    interactions = np.bincount(known.group[known.weight > 0], minlength=len(dataset.corpus.keys))
+    contest = _contest(dataset.protocol, Split("", 0), trained, policy, interactions)
     asked = asked_cases(history, outer, standing(dataset.corpus, known))
     if lists is not None and terms.stage == "test":
         asked = lists.given(asked)
@@ -104,6 +94,41 @@ def _named(dataset: Dataset, history: History, target: int) -> str:
     return f"{dataset.units[dataset.unit[line]]}:{dataset.place[line]}"
 
 
+def _contest(protocol: Protocol, split: Split, trained: Layers, policy: Policy, interactions: Ints) -> Contest:
+    """The layers of `trained` as contenders who ask each source once a request."""
+    told: dict[str, Remembered] = {}
+    layers = []
+    for layer in trained.layers:
+        sources = [told.setdefault(source.name, Remembered(source)) for source in layer.snapshot.sources]
+        layers.append(layer._replace(snapshot=replace(layer.snapshot, sources=tuple(sources))))
+
+    def forget() -> None:
+        for source in told.values():
+            source.forget()
+
+    contenders = tuple(_contender(layer, policy) for layer in layers)
+    return Contest(protocol, split, contenders, trained.left_out, _proposer(layers[-1].snapshot), interactions, forget)
+
+
+class Remembered:
+    """A source that, asked again for the same request, says what it said."""
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+        self._said: tuple[Request, int, Proposal] | None = None
+
+    def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
+        """As the source; a request belongs to one moment."""
+        if self._said is None or self._said[0] is not request or self._said[1] != limit:
+            self._said = request, limit, self._source.propose(request, moment, limit)
+        return self._said[2]
+
+    def forget(self) -> None:
+        """Ask the source anew next time."""
+        self._said = None
+
+
 def _contender(layer: Layer, policy: Policy) -> Contender:
     def ranked(request: Request, state: State) -> Listing:
         return pipeline.rank(request, state, layer.snapshot, policy)
@@ -114,7 +139,7 @@ def _contender(layer: Layer, policy: Policy) -> Contender:
 def _proposer(snapshot: Snapshot) -> Callable[[Request, State], Mapping[str, Rows]]:
     def proposed(request: Request, state: State) -> Mapping[str, Rows]:
         moment = observe(request, state.shopper, state.shelf)
-        return {source.name: source.propose(request, moment, REACH).rows for source in snapshot.sources}
+        return {source.name: source.propose(request, moment, POOLED).rows[:REACH] for source in snapshot.sources}
 
     return proposed
 

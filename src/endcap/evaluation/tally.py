@@ -101,7 +101,9 @@ class Tally:
             self._by_item += np.bincount(strata.items[np.isin(case.targets, listed)], minlength=len(self._by_item))
         had = np.isin(case.targets, case.bought, kind="sort")
         for part, kept in ((case.targets[had], self._repeat), (case.targets[~had], self._new)):
-            if len(part):
+            if len(part) == len(case.targets):
+                kept.extend(found[: len(CUTOFFS)])
+            elif len(part):
                 hits = pessimistic_hits(listing.rows, listing.scores, part)
                 kept.extend(recall(hits, len(part), k) for k in CUTOFFS)
         first = listing.rows[:LIST]
