@@ -11,10 +11,12 @@ import pytest
 from endcap.backends.encoder.lexical import fit_lexical
 from endcap.domain.instants import DAY, parse_day
 from endcap.errors import EndcapError, InvalidFeed, InvalidRequest
-from endcap.evaluation import Dataset, read_dataset
+from endcap.evaluation import Dataset, Terms, read_dataset
 from endcap.evaluation.datasets import UNKNOWN_ROWS
-from endcap.training import Protocol
-from endcap.training.folds import TEST, TRAIN, VALIDATION
+from endcap.evaluation.ladder import _named
+from endcap.evaluation.stages import outer_fold
+from endcap.training import Protocol, cases
+from endcap.training.folds import TEST, TRAIN, VALIDATION, asked_cases, standing
 
 ONE, TWO, THREE = datetime(2024, 1, 1), datetime(2024, 1, 2), datetime(2024, 1, 3)
 
@@ -292,3 +294,56 @@ def test_a_catalog_without_ids_or_with_an_odd_price_is_told(tmp_path: Path) -> N
     written(tmp_path, "catalog", id=["a"], price=["dear"])
     with pytest.raises(InvalidFeed, match="price 'dear'; expected a number"):
         read(tmp_path, "leave-one-out")
+
+
+def asked_of(folder: Path, terms: Terms) -> dict[str, tuple[list[str], str, list[str]]]:
+    """By case: what is known, wanted and hidden of it."""
+    dataset, items = read(folder, "next-item"), pl.read_parquet(folder / "events.parquet")["item_id"]
+    history = dataset.corpus.history()
+    fold = outer_fold(dataset, history, terms)
+    shop = standing(dataset.corpus, history.where(fold.learned))
+    names = dict(zip(history.row.tolist(), (items[line] for line in history.offset.tolist()), strict=True))
+    return {
+        _named(dataset, history, int(case.id)): (
+            [names[row] for row in case.state.shopper.recent.row.tolist()],
+            names[int(case.targets[0])],
+            [names[row] for row in case.request.exclude.tolist()],
+        )
+        for case in asked_cases(history, fold, shop)
+    }
+
+
+def test_a_test_session_knows_its_prefix_and_what_is_learned_of_its_shopper_but_no_other_test_session(
+    tmp_path: Path,
+) -> None:
+    folder = written(
+        tmp_path, shopper_id=["u"] * 7, session_id=["s", "t", "v", "t", "v", "t", "s"], item_id=list("aBCBDEb"),
+        time=[datetime(2024, 1, day) for day in (1, 2, 3, 4, 5, 6, 1)],
+        split=["train", "test", "test", "test", "test", "test", "train"],
+    )  # fmt: skip
+
+    assert asked_of(folder, Terms()) == {
+        "t:1": (["a", "b", "B"], "B", []),
+        "v:1": (["a", "b", "C"], "D", []),
+        "t:2": (["a", "b", "B", "B"], "E", []),
+    }
+    assert asked_of(folder, Terms(exclude_current=True)) == {
+        "v:1": (["a", "b", "C"], "D", ["C"]),
+        "t:2": (["a", "b", "B", "B"], "E", ["B"]),
+    }
+
+
+def test_validation_never_sees_a_test_session(tmp_path: Path) -> None:
+    folder = written(
+        tmp_path, shopper_id=["u"] * 5, session_id=list("sttvv"), item_id=list("abcde"),
+        split=["train", "test", "test", "validation", "validation"],
+    )  # fmt: skip
+
+    assert asked_of(folder, Terms("validation")) == {"v:1": (["a", "d"], "e", [])}
+
+
+def test_a_case_by_time_carries_the_ids_of_the_file(tmp_path: Path) -> None:
+    folder = written(tmp_path, shopper_id=["u:1", "u:1", "w"], item_id=list("abc"), time=[ONE, THREE, TWO])
+    dataset = read(folder, "time-split", "2024-01-02")
+
+    assert [dataset.named(case.id) for case in cases(dataset.corpus, dataset.split, "time-split")] == ["u:1:1"]

@@ -81,8 +81,7 @@ def listed_fold(outer: Fold, history: History, lists: Lists) -> Fold:
     kept = keys[history.shopper[outer.asked.target]]
     if not kept.any():
         raise GateRefused("no shopper with a list has a line to ask for; expected some that have")
-    asked = outer.asked._replace(begin=outer.asked.begin[kept], target=outer.asked.target[kept])
-    return outer._replace(asked=asked, drawn=lists.length)
+    return outer._replace(asked=outer.asked.where(kept), drawn=lists.length)
 
 
 def fit_texts(shop: Shop) -> tuple[Feature, ...]:

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from endcap.domain.arrays import Bools
+from endcap.domain.arrays import Bools, Ints
 from endcap.errors import GateRefused
 from endcap.evaluation.datasets import Dataset
 from endcap.evaluation.results import Terms
@@ -27,10 +27,14 @@ VALIDATION_SHARE: Final = 0.08
 
 
 def outer_fold(dataset: Dataset, history: History, terms: Terms) -> Fold:
-    """What is learned from, and what is asked of it, in all. Raises: GateRefused where one of them is empty."""
+    """What is learned from, and what is asked of it, in all; of sessions, each is its own until it is learned from.
+
+    Raises: GateRefused where nothing is learned from or asked.
+    """
     label = dataset.label[history.offset]
     if dataset.protocol == "next-item":
         fold = _next_items(dataset, history, terms)
+        fold = fold._replace(own=np.where(fold.learned, 0, dataset.unit[history.offset] + 1))
     else:
         wanted = TEST if terms.stage == "test" else VALIDATION
         hides: Hides = "known" if dataset.protocol == "leave-one-out" else "none"
@@ -51,14 +55,24 @@ def _last_learned(dataset: Dataset, terms: Terms) -> int:
 
 
 def _next_items(dataset: Dataset, history: History, terms: Terms) -> Fold:
-    label, asked = dataset.label[history.offset], dataset.place[history.offset] > 0
+    label = dataset.label[history.offset]
     hides: Hides = "last" if terms.exclude_current else "none"
     if terms.stage == "test":
-        return next_item_fold(history, label != TEST, np.flatnonzero(asked & (label == TEST)), hides)
+        return next_item_fold(history, label != TEST, _inside(dataset, history, label == TEST), hides)
     tests, validation = label == TEST, label == VALIDATION
     if not validation.any():
         validation = latest_sessions(history, ~tests, int(VALIDATION_SHARE * (~tests).sum()))
-    return next_item_fold(history, ~tests & ~validation, np.flatnonzero(asked & validation), hides)
+    return next_item_fold(history, ~tests & ~validation, _inside(dataset, history, validation), hides)
+
+
+def _inside(dataset: Dataset, history: History, lines: Bools) -> tuple[Ints, Ints]:
+    """Those of `lines` with an item that others of its session come before, and the one just before each."""
+    place, unit = dataset.place[history.offset], dataset.unit[history.offset]
+    order = np.lexsort((place, unit))
+    before = np.empty(len(history), np.int64)
+    before[order[1:]] = order[:-1]
+    inside = np.flatnonzero(lines & (place > 0))
+    return inside, before[inside]
 
 
 def inner_fold(dataset: Dataset, history: History, outer: Fold, profile: Profile) -> Fold:
@@ -67,5 +81,5 @@ def inner_fold(dataset: Dataset, history: History, outer: Fold, profile: Profile
         fold = last_lines_fold(history, outer.learned, profile.held_back, outer.hides)
         return fold._replace(drawn=outer.drawn)
     latest = latest_sessions(history, outer.learned, profile.most_cases * 3 // 2)
-    asked: Bools = latest & (dataset.place[history.offset] > 0)
-    return next_item_fold(history, outer.learned & ~latest, np.flatnonzero(asked), outer.hides)
+    fold = next_item_fold(history, outer.learned & ~latest, _inside(dataset, history, latest), outer.hides)
+    return fold._replace(own=outer.own)

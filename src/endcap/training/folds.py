@@ -28,22 +28,32 @@ _SEED: Final = 0x5EEDED
 
 
 class Asked(NamedTuple):
-    """Questions [q]: what follows line `target` int64, known `begin` int64 to `target` of the same shopper."""
+    """Questions [q]: what line `target` int64 holds, known `begin` int64 to `target` of the same shopper.
+
+    `last` int64 is the line before it in its session.
+    """
 
     begin: Ints
     target: Ints
+    last: Ints
+
+    def where(self, kept: Bools) -> "Asked":
+        """The questions `kept` bool [q]."""
+        return Asked(self.begin[kept], self.target[kept], self.last[kept])
 
 
 class Fold(NamedTuple):
     """`learned` bool [lines], what is `asked` of it, and which of the known items are not ranked.
 
-    With `drawn` above 0, what is ranked is the wanted item among so many in all, the others drawn by lot.
+    With `drawn` above 0, what is ranked is the wanted item among so many in all, the others drawn by lot. A line with a
+    number above 0 in `own` int64 [lines] is known to questions about lines of the same number alone.
     """
 
     learned: Bools
     asked: Asked
     hides: Hides
     drawn: int = 0
+    own: Ints | None = None
 
 
 class Folds(NamedTuple):
@@ -53,14 +63,16 @@ class Folds(NamedTuple):
     inner: Fold
 
 
-def next_item_fold(history: History, learned: Bools, target: Ints, hides: Hides = "none") -> Fold:
-    """The lines `target`, each asked of what is `learned`.
+def next_item_fold(history: History, learned: Bools, lines: tuple[Ints, Ints], hides: Hides = "none") -> Fold:
+    """The first of `lines`, which follow the second each in its session, asked of what is `learned`.
 
     Where the last item is not ranked, nothing that wants it is asked.
     """
+    target, last = lines
+    asked = Asked(history.starts[history.shopper[target]], target, last)
     if hides == "last":
-        target = target[history.group[target] != history.group[target - 1]]
-    return asked_fold(history, learned, target, hides)
+        asked = asked.where(history.group[target] != history.group[last])
+    return Fold(learned, asked, hides)
 
 
 def last_lines_fold(history: History, learned: Bools, most: int, hides: Hides = "known") -> Fold:
@@ -77,7 +89,8 @@ def last_lines_fold(history: History, learned: Bools, most: int, hides: Hides = 
 
 def asked_fold(history: History, learned: Bools, target: Ints, hides: Hides) -> Fold:
     """The lines `target`, each asked of `learned` and all that its shopper did before."""
-    return Fold(learned, Asked(history.starts[history.shopper[target]], target), hides)
+    begin = history.starts[history.shopper[target]]
+    return Fold(learned, Asked(begin, target, np.maximum(target - 1, begin)), hides)
 
 
 def latest_sessions(history: History, learned: Bools, most: int) -> Bools:
@@ -123,28 +136,39 @@ def asked_cases(history: History, fold: Fold, shop: Shop, kept: NDArray[np.bool_
     asked, folded, again = fold.asked, Folded(history), _touched_before(history)
     chosen: Ints = np.arange(len(asked.target)) if kept is None else np.flatnonzero(kept)
     rankable = np.flatnonzero(shop.shelf.available).astype(np.int32)
-    for begin, target in zip(asked.begin[chosen].tolist(), asked.target[chosen].tolist(), strict=True):
-        known = slice(begin, target)
-        at = int(history.time[target - 1]) + 1 if target > begin else int(history.time[target])
+    for begin, target, last in np.stack(asked, axis=1)[chosen].tolist():
+        known = _known(fold, begin, target)
+        before = history.group[known]
+        at = int(history.time[known][-1]) + 1 if len(before) else int(history.time[target])
         moved = max(at // DAY - shop.shelf.day, 0)
         wanted, seed = history.group[target : target + 1], seed_of(history, known, at)
-        hidden = _hidden(history, known, fold.hides)
+        met = again[target] and (isinstance(known, slice) or bool((before == wanted).any()))
+        hidden = _hidden(before, history.group[last : last + 1], fold.hides)
+        drawn = _drawn(wanted, rankable, fold.drawn, seed)
+        shopper = history.keys[int(history.shopper[target])]
         yield Case(
             id=str(target),
             request=Request(
-                PLACEMENT, at - moved * DAY, seed, WANTED, shopper=history.keys[int(history.shopper[target])],
-                exclude=hidden, candidates=_drawn(wanted, rankable, fold.drawn, seed),
+                PLACEMENT, at - moved * DAY, seed, WANTED, shopper=shopper, exclude=hidden, candidates=drawn
             ),
             state=State(earlier(folded.upto(known), moved), shop.shelf),
             targets=wanted,
-            bought=wanted if again[target] else NO_ROWS,
-        )  # fmt: skip
+            bought=wanted if met else NO_ROWS,
+        )
 
 
-def _hidden(history: History, known: slice, hides: Hides) -> Rows:
-    if hides == "known":
-        return np.unique(history.group[known])
-    return history.group[max(known.stop - 1, known.start) : known.stop] if hides == "last" else NO_ROWS
+def _known(fold: Fold, begin: int, target: int) -> slice | Ints:
+    """The lines from `begin` to before `target` without those that are other questions' own."""
+    if fold.own is not None:
+        own = fold.own[begin:target]
+        others = (own > 0) & (own != fold.own[target])
+        if others.any():
+            return begin + np.flatnonzero(~others)
+    return slice(begin, target)
+
+
+def _hidden(before: Rows, last: Rows, hides: Hides) -> Rows:
+    return {"none": NO_ROWS, "last": last, "known": before}[hides]
 
 
 def _drawn(wanted: Rows, rankable: Rows, size: int, seed: int) -> Rows:

@@ -140,11 +140,10 @@ def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) 
     )
 
 
-def shopper_at(history: History, known: slice) -> Shopper:
+def shopper_at(history: History, known: slice | Ints) -> Shopper:
     """The fold of the lines `known` of one shopper, the region that of the latest."""
-    if known.stop <= known.start:
-        return NEWCOMER
-    return fold(NEWCOMER, history.events(known), region=history.regions[history.region[known.stop - 1]])
+    region = history.region[known]
+    return fold(NEWCOMER, history.events(known), region=history.regions[region[-1]]) if len(region) else NEWCOMER
 
 
 class Folded:
@@ -154,9 +153,9 @@ class Folded:
         self._history = history
         self._kept: dict[int, tuple[int, Shopper]] = {}
 
-    def upto(self, known: slice) -> Shopper:
-        """As `shopper_at`; fast where, of a shopper with many lines, later ones are asked for later."""
-        if known.stop - known.start <= _LONG:
+    def upto(self, known: slice | Ints) -> Shopper:
+        """As `shopper_at`; fast where, of a shopper with many lines in a slice, later ones are asked for later."""
+        if not isinstance(known, slice) or known.stop - known.start <= _LONG:
             return shopper_at(self._history, known)
         stop, shopper = self._kept.get(known.start, (known.start, NEWCOMER))
         if stop > known.stop:
@@ -191,9 +190,9 @@ def _back(days: NDArray[np.uint16], by: int) -> NDArray[np.uint16]:
     return np.maximum(days.astype(np.int64) - by, 1).astype(np.uint16)
 
 
-def seed_of(history: History, known: slice, at: int) -> int:
+def seed_of(history: History, known: slice | Ints, at: int) -> int:
     """A seed that depends on what was done of late and when, not on who did it."""
-    known = slice(max(known.start, known.stop - _LONG), known.stop)
+    known = slice(max(known.start, known.stop - _LONG), known.stop) if isinstance(known, slice) else known[-_LONG:]
     content = np.stack([history.time[known], history.row[known], history.kind[known]]).astype(np.int64)
     digest = hashlib.blake2b(content.tobytes(), digest_size=7, salt=at.to_bytes(8, "big"))
     return int.from_bytes(digest.digest(), "big")
