@@ -25,10 +25,11 @@ from endcap.evaluation import (
 from endcap.training import Protocol
 from endcap.training.folds import TEST, TRAIN, VALIDATION, Fold, Hides, asked_fold
 from endcap.training.history import History
-from endcap.training.profile import SESSIONS
+from endcap.training.profile import BASKETS, SESSIONS
 from evaluation.sets import SPLIT, candidates, catalog, last_rows, made, orders, sequences, with_other_items
 
 PROFILE: Final = replace(SESSIONS, ranker=replace(SESSIONS.ranker, trees=20), most_cases=300)
+OF_BASKETS: Final = replace(BASKETS, ranker=replace(BASKETS.ranker, models=1, trees=20))
 """Fast, and as apt to leak as any other."""
 FRAMES: Final[dict[Protocol, Callable[[], pl.DataFrame]]] = {
     "next-item": lambda: sequences("session_id"),
@@ -62,7 +63,8 @@ def evaluated(folder: Path, dataset: Dataset) -> Evaluation:
         return evaluate_dataset(dataset, Terms(), PROFILE, silent, listed)
     if dataset.protocol != "next-basket":
         return evaluate_dataset(dataset, Terms(), PROFILE, silent)
-    found = evaluate(dataset.corpus, dataset.protocol, Split(SPLIT, dataset.split), open_policy(), silent)
+    split = Split(SPLIT, dataset.split)
+    found = evaluate(dataset.corpus, dataset.protocol, split, open_policy(), silent, OF_BASKETS)
     return replace(found, predictions=found.predictions.renamed(dataset.named))
 
 
