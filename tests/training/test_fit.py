@@ -9,14 +9,16 @@ from msgspec import structs
 
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
+from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.pipeline import rank
 from endcap.policy import Policy
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import Trees
+from endcap.state import NEWCOMER, Shelf, State
 from endcap.training import Corpus, Shop, cases, train, train_layers
 from endcap.training.history import read_history
-from shops import START, aisles
+from shops import START, aisles, corpus_of
 
 
 def test_nothing_to_learn_from_is_refused_with_the_remedy(corpus: Corpus) -> None:
@@ -30,6 +32,15 @@ def test_few_events_give_lists_in_the_order_of_a_blend(policy: Policy) -> None:
     assert isinstance(snapshot.ranker, Blend)
     case = next(iter(cases(small, START, "time-split")))
     assert len(rank(case.request, case.state, snapshot, policy).rows) > 0
+
+
+def test_a_shop_where_nothing_ever_followed_anything_learns_what_it_can(policy: Policy) -> None:
+    single = [(shopper, START + shopper * DAY // 9, Kind.VIEW, shopper * 7 % 60) for shopper in range(300)]
+    snapshot = train(corpus_of(single), None, lambda _: None).checked()
+    assert not {"sequel", "sessions", "transitions"} & {source.name for source in snapshot.sources}
+    shelf = Shelf()
+    shelf.reserve(snapshot.rows)
+    rank(Request("home", START, 1, 5), State(NEWCOMER, shelf), snapshot, policy)
 
 
 def test_layers_of_few_events_leave_the_hybrid_out_and_say_why(policy: Policy) -> None:

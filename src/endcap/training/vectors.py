@@ -138,7 +138,7 @@ def nearest(  # noqa: PLR0913 - two spaces, and who is asked for whom
 def likelihoods(table: Table) -> Table:
     """The weights of each list as shares of its summed exponentials."""
     lists = np.diff(table.starts)
-    best = np.repeat(table.weights[np.minimum(table.starts[:-1], max(len(table.weights) - 1, 0))], lists)
+    best = table.weights[np.repeat(table.starts[:-1], lists)]
     odds = np.exp(np.maximum(table.weights - best, -20))
     key = np.repeat(np.arange(len(lists)), lists)
     total = np.bincount(key, weights=odds, minlength=len(lists))
