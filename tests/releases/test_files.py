@@ -106,9 +106,9 @@ def _resign(directory: Path, key: bytes) -> None:
     (directory / "manifest.sig").write_bytes(signed(key, (directory / "manifest.json").read_bytes()))
 
 
-def _other_format(directory: Path) -> None:
+def _of_format(directory: Path, number: int) -> None:
     path = directory / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 9}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": number}))
     _resign(directory, KEY)
 
 
@@ -132,7 +132,8 @@ def _foreign_field(directory: Path) -> None:
         (lambda directory: (directory / "002.npy").unlink(), r"002\.npy is missing; publish the snapshot again"),
         (lambda directory: (directory / "manifest.sig").unlink(), r"manifest\.sig cannot be read"),
         (lambda directory: _resign(directory, new_signing_key()), "signature does not belong to this shop's key"),
-        (_other_format, "format 9, this release reads 1; train again"),
+        (lambda directory: _of_format(directory, 9), "format 9, this release reads 2; update Endcap"),
+        (lambda directory: _of_format(directory, 1), "format 1, this release reads 2; run `endcap train` again"),
         (_foreign_part, "part 'Shell' is unknown here; update Endcap"),
         (_foreign_field, "the manifest cannot be rebuilt here .*line_digest.*; train again"),
     ],

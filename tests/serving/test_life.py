@@ -16,8 +16,9 @@ from endcap import app
 from endcap.backends.log.bodies import unpack
 from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
-from endcap.errors import BackendUnavailable
+from endcap.errors import BackendUnavailable, SnapshotRejected
 from endcap.ingest.fold import SHOPPER_PREFIX
+from endcap.releases.keys import signed
 from endcap.serving.routes import refused_for
 from endcap.state import Shopper
 
@@ -154,6 +155,29 @@ def test_what_is_broken_is_told_without_the_places_of_files(shop: Path, start: C
     assert {answer.status_code for answer in answers} == {503}
     assert [answer.text for answer in answers if str(shop) in answer.text] == []
     assert '"snapshot_rejected"' in server.stop()
+
+
+def test_a_snapshot_of_an_earlier_format_is_told_with_the_remedy_which_helps(
+    shop: Path, start: Callable[..., Any]
+) -> None:
+    opened = app.open_shop(shop, {})
+    registry = opened.registry()
+    copy = Path(
+        shutil.copytree(registry.fetch("snapshot", registry.current("snapshot", "current") or ""), shop / "old")
+    )
+    text = (copy / "manifest.json").read_bytes().replace(b'"format": 2', b'"format": 1', 1)
+    (copy / "manifest.json").write_bytes(text)
+    (copy / "manifest.sig").write_bytes(signed(opened.read_key(app.SIGNING_KEY), text))
+    registry.publish("snapshot", "earlier", copy)
+    registry.label("snapshot", "current", "earlier")
+    remedy = "format 1, this release reads 2; run `endcap train` again"
+    with pytest.raises(SnapshotRejected, match=remedy):
+        app.recommend(opened, {"placement": "home"})
+    server = start(shop, wait=False)
+    _until(lambda: "was rejected; the server's log says why" in server.http.get("/readyz").text)
+    assert app.train(opened, lambda stage: None)
+    _until(lambda: server.http.get("/readyz").status_code == 200)
+    assert remedy in server.stop()
 
 
 def test_a_log_that_cannot_be_written_is_told_without_its_place(capsys: pytest.CaptureFixture[str]) -> None:

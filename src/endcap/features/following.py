@@ -35,7 +35,23 @@ class Sequel:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The model's score of every member, against the pool's best, and the place it gives."""
+    """The model's score of every member, against the pool's best, and the place it gives.
+
+    Row 0 leads to row 2:
+
+    >>> from endcap.state import NEWCOMER, Shelf, observe
+    >>> shelf = Shelf()
+    >>> shelf.reserve(9)
+    >>> request = Request("product", at=0, seed=1, k=10, anchors=np.array([0], np.int32))
+    >>> moment = observe(request, NEWCOMER, shelf)
+    >>> pool = Pool(np.array([1, 2], np.int32), (), *np.empty((2, 0, 2), np.float32))
+    >>> inward, outward = np.array([[[1], [0], [0]], [[0], [0], [2]]], np.float32)
+    >>> sequel = Sequel(inward, outward, np.array([-1, -1, -1], np.float32), places=np.ones(1, np.float32))
+    >>> Following(sequel).columns(request, moment, pool).round(3)
+    array([[-1.,  1.],
+           [-2.,  0.],
+           [ 1.,  0.]], dtype=float32)
+    """
 
     sequel: Sequel
 

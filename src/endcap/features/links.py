@@ -12,7 +12,23 @@ from endcap.state import Memory, Moment
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Links of one neighbour table (`starts`, `rows`, `weights` as in `retrieval.tables.Table`) from trail to pool."""
+    """Links of one neighbour table (`starts`, `rows`, `weights` as in `retrieval.tables.Table`) from trail to pool.
+
+    Row 0 leads to 4, row 1 to 4 and 5, and the shopper looks at 0, then 1:
+
+    >>> from endcap.state import NEWCOMER, Shelf, observe
+    >>> shelf = Shelf()
+    >>> shelf.reserve(9)
+    >>> request = Request("product", at=0, seed=1, k=10, anchors=np.array([0, 1], np.int32))
+    >>> moment = observe(request, NEWCOMER, shelf)
+    >>> pool = Pool(np.array([4, 5, 6], np.int32), (), *np.empty((2, 0, 3), np.float32))
+    >>> table = np.array([0, 1, 3]), np.array([4, 4, 5], np.int32), np.array([1, 3, 2], np.float32)
+    >>> Links("pairs", *table, Memory(step_decay=0.5, half_life_days=3, most=8)).columns(request, moment, pool)
+    array([[ 1., nan, nan],
+           [ 3.,  2., nan],
+           [ 3.,  2., nan],
+           [ 2.,  1., nan]], dtype=float32)
+    """
 
     source: str
     starts: Ints

@@ -25,7 +25,24 @@ class Lexicon:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Exact cosines of TF-IDF, where `Similarity` compares compressed vectors."""
+    """Exact cosines of TF-IDF, where `Similarity` compares compressed vectors.
+
+    Row 0 has word 0, row 1 has words 0 and 1, row 2 has none:
+
+    >>> from endcap.state import NEWCOMER, Shelf, observe
+    >>> shelf = Shelf()
+    >>> shelf.reserve(9)
+    >>> request = Request("product", at=0, seed=1, k=10, anchors=np.array([0], np.int32))
+    >>> moment = observe(request, NEWCOMER, shelf)
+    >>> pool = Pool(np.array([1, 2], np.int32), (), *np.empty((2, 0, 2), np.float32))
+    >>> starts, words = np.array([0, 1, 3, 3]), np.array([0, 0, 1], np.int32)
+    >>> lexicon = Lexicon(starts, words, np.array([1, 0.6, 0.8], np.float32), size=2)
+    >>> Words(lexicon, Memory(step_decay=0.5, half_life_days=3, most=8)).columns(request, moment, pool)
+    array([[0.6, nan],
+           [0.6, nan],
+           [0.6, nan],
+           [0. , nan]], dtype=float32)
+    """
 
     lexicon: Lexicon
     memory: Memory

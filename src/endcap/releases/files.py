@@ -1,4 +1,4 @@
-"""The snapshot directory (format 1): `manifest.json`, its signature, one `.npy` file per distinct array.
+"""The snapshot directory (format 2): `manifest.json`, its signature, one `.npy` file per distinct array.
 
 Beside the snapshot's own arrays lie its *sides*: arrays that serving does not open, such as the encoder's.
 
@@ -43,7 +43,8 @@ from endcap.retrieval.tables import Table
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Memory
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Format 1 held other features than are computed now, and so rankers of them: it is not read, but trained anew."""
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {
@@ -74,7 +75,7 @@ def write_snapshot(
     tree = _dismantled(replace(snapshot, version=""), directory, names)
     aside = _dismantled(sides or {}, directory, names)
     files = {path.name: _fingerprint(path) for path in sorted(directory.glob("*.npy"))}
-    version = hashlib.sha256(json.dumps([tree, files], sort_keys=True).encode()).hexdigest()[:16]
+    version = hashlib.sha256(json.dumps([FORMAT, tree, files], sort_keys=True).encode()).hexdigest()[:16]
     beside = {}
     if sealed:
         (directory / SEALED).write_bytes(sealed)
@@ -135,7 +136,8 @@ def _manifest(directory: Path, public_key: bytes) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(text)
     found = manifest.get("format")
     if found != FORMAT:
-        raise SnapshotRejected(f"{where}: format {found}, this release reads {FORMAT}; train again")
+        remedy = "update Endcap" if isinstance(found, int) and found > FORMAT else "run `endcap train` again"
+        raise SnapshotRejected(f"{where}: format {found}, this release reads {FORMAT}; {remedy}")
     return manifest
 
 

@@ -10,7 +10,17 @@ from endcap.state import Memory, Moment
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The trail itself: in a session, one in three or four next items was there before."""
+    """The trail itself: in a session, one in three or four next items was there before.
+
+    >>> import numpy as np
+    >>> from endcap.state import NEWCOMER, Shelf, observe
+    >>> shelf = Shelf()
+    >>> shelf.reserve(9)
+    >>> request = Request("product", at=0, seed=1, k=10, anchors=np.array([3, 7], np.int32))
+    >>> moment = observe(request, NEWCOMER, shelf)
+    >>> Recent("recent", Memory(step_decay=0.5, half_life_days=3, most=8)).propose(request, moment, limit=5).rows
+    array([3, 7], dtype=int32)
+    """
 
     name: str
     memory: Memory

@@ -72,6 +72,21 @@ class SessionNeighbours:
     Similarity is the sum over shared rows of memory times idf (Ludewig & Jannach 2018, VSKNN; Kersbergen et al. 2022,
     VMIS-kNN: an index with a recency cap); votes fall with the distance to the match, and sessions with their age (Garg
     et al. 2019, STAN).
+
+    Of the sessions 0 1 2 and 3 0 4, the second is the later; what follows row 0 counts whole, what came before half:
+
+    >>> from endcap.state import NEWCOMER, Shelf, observe
+    >>> shelf = Shelf()
+    >>> shelf.reserve(9)
+    >>> request = Request("product", at=0, seed=1, k=10, anchors=np.array([0], np.int32))
+    >>> moment = observe(request, NEWCOMER, shelf)
+    >>> items = Table(np.array([0, 3, 6]), np.array([0, 1, 2, 3, 0, 4], np.int32), np.ones(6, np.float32))
+    >>> held = Table(np.array([0, 2, 3, 4, 5, 6]), np.array([1, 0, 0, 0, 1, 1], np.int32), np.ones(6, np.float32))
+    >>> index = SessionIndex(items, held, idf=np.ones(5, np.float32))
+    >>> config = SessionConfig(9, size_power=0, idf_power=0, half_life=0.5, decay=0.5, backward=0.5, again=0)
+    >>> near = Memory(step_decay=0.5, half_life_days=3, most=8)
+    >>> SessionNeighbours("sessions", index, near, config).propose(request, moment, limit=9)
+    Proposal(rows=array([4, 1, 3, 2], dtype=int32), votes=array([1.  , 0.5 , 0.5 , 0.25], dtype=float32))
     """
 
     name: str
