@@ -25,6 +25,7 @@ from endcap.app.shop import (
     open_shop,
     settings_of,
 )
+from endcap.app.tuning import Found, Sought, tune, tune_data
 
 __all__ = [
     "API_KEYS",
@@ -34,6 +35,7 @@ __all__ = [
     "SHOPPER_KEY",
     "SIGNING_KEY",
     "Files",
+    "Found",
     "Listed",
     "Named",
     "Options",
@@ -41,6 +43,7 @@ __all__ = [
     "Pages",
     "Sampled",
     "Shop",
+    "Sought",
     "Terms",
     "Told",
     "audit",
@@ -70,4 +73,6 @@ __all__ = [
     "serve",
     "settings_of",
     "train",
+    "tune",
+    "tune_data",
 ]

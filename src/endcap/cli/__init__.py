@@ -14,6 +14,7 @@ from endcap.cli import privacy
 from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
 from endcap.cli.reports import reports
+from endcap.cli.tuning import tuning
 from endcap.errors import EndcapError, InvalidRequest
 
 INTERRUPTED: Final = 130
@@ -35,6 +36,7 @@ imports = typer.Typer(
 app.add_typer(imports, name="import")
 
 app.add_typer(reports)
+app.add_typer(tuning)
 app.add_typer(keys, name="keys")
 app.command()(privacy.erase)
 app.command()(privacy.export)

@@ -114,7 +114,7 @@ def learn(
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
     sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
-    return Learned(_ranked(snapshot, examples, profile), examples, sessions, fitted.encoder)
+    return Learned(ranked(snapshot, examples, profile), examples, sessions, fitted.encoder)
 
 
 def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
@@ -141,7 +141,7 @@ def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
     fitted = _with(fit_sources(known, shop, ends(known), profile), also(shop))
     examples = _aligned([(names, examples)], fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
-    snapshot = _ranked(_snapshot(shop, fitted, ends(known)), examples, profile)
+    snapshot = ranked(_snapshot(shop, fitted, ends(known)), examples, profile)
     sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
     return Learned(snapshot, examples, sessions, fitted.encoder)
 
@@ -216,7 +216,7 @@ def _plain(votes: Votes) -> Blend:
     return Blend(votes.names, np.array([float(name.startswith("share_")) for name in votes.names], np.float32))
 
 
-def _ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:
+def ranked(snapshot: Snapshot, examples: Examples, profile: Profile) -> Snapshot:
     """`snapshot` with a fitted blend and ranker; with too few examples it stays in the order of its plain blend."""
     schema = snapshot.features.schema
     if not _tells_apart(examples):

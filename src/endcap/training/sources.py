@@ -43,6 +43,8 @@ LEAST_COSINE: Final = 0.15
 CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS, SEQUEL = "content", "content_rare", "category", "arrivals", "sequel"
 NOT_LEARNED: Final = -1e6
 
+ALONE: Final = ("sessions", "cooccurrence", "transitions", "personal", "sequel")
+"""The sources that `fit_source` fits: those whose settings are worth a search."""
 LINKED: Final = ("cooccurrence", "transitions")
 
 LAYERS: Final = {
@@ -85,9 +87,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
     sources: list[Source] = [
         *_popularity(history, shop, facts, at, profile),
-        Personal("personal", profile.personal_basket_decay, profile.personal_half_life),
-        Neighbours("cooccurrence", *_pairs(history, history.session, at, profile.cooccurrence, rows), profile.near),
-        Neighbours("transitions", *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near),
+        *(fit_source(name, history, rows, at, profile) for name in ("personal", "cooccurrence", "transitions")),
         *(
             _near(name, space, everything, profile)
             for name, space in vectors.items()
@@ -119,6 +119,25 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     ]
     alike = content if content.any() else embeddings
     return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
+
+
+def fit_source(name: str, history: History, rows: int, at: int, profile: Profile) -> Source:
+    """One of ALONE by itself, as it is fitted among all."""
+    match name:
+        case "personal":
+            return Personal(name, profile.personal_basket_decay, profile.personal_half_life)
+        case "cooccurrence":
+            return Neighbours(name, *_pairs(history, history.session, at, profile.cooccurrence, rows), profile.near)
+        case "transitions":
+            return Neighbours(name, *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near)
+        case "sequel":
+            sequel = fit_sequel(history, rows, profile.sequel)
+            return _following(sequel, np.arange(rows, dtype=np.int32), profile)[0]
+        case "sessions":
+            index, _ = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
+            return SessionNeighbours(name, index, profile.session_memory, profile.sessions)
+        case _:
+            raise ValueError(f"{name} is not fitted by itself; expected one of {', '.join(ALONE)}")
 
 
 def _described(shelf: Shelf) -> bool:
