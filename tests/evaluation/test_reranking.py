@@ -9,7 +9,7 @@ import pytest
 
 from endcap.backends.encoder.lexical import fit_lexical
 from endcap.errors import GateRefused, InvalidFeed
-from endcap.evaluation import Dataset, read_dataset, read_lists
+from endcap.evaluation import Dataset, evaluate_dataset, read_dataset, read_lists
 from endcap.evaluation.reranking import listed_fold
 from endcap.evaluation.results import Terms
 from endcap.evaluation.stages import outer_fold
@@ -97,3 +97,12 @@ def test_lists_of_shoppers_with_nothing_to_ask_for_are_refused(dataset: Dataset,
     history = dataset.corpus.history()
     with pytest.raises(GateRefused, match="no shopper with a list has a line to ask for"):
         listed_fold(outer_fold(dataset, history, Terms("validation")), history, lists)
+
+
+def test_of_too_few_examples_bm25_is_left(dataset: Dataset, tmp_path: Path) -> None:
+    lists = read_lists(written(tmp_path, case_id=["u"], item_ids=[["c", "a", "z"]]), dataset, silent)
+    found = evaluate_dataset(dataset, Terms(), None, silent, lists)
+
+    assert [layer.name for layer in found.layers] == ["bm25"]
+    assert [layer.name for layer in found.left_out] == ["popularity", "content", "hybrid"]
+    assert found.predictions.counts.tolist() == [1]

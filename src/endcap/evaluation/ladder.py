@@ -75,11 +75,13 @@ def evaluate_dataset(
     folds = Folds(outer, inner_fold(dataset, history, outer, profile))
     also = fit_texts if lists is not None else lambda _: ()
     learned = learn_fold(dataset.corpus, history, folds, profile, report, also)
-    trained = layers_of(learned) if lists is None else reranking_layers(learned, profile)
-    fitted, known, policy = perf_counter() - began, history.where(outer.learned), quota_policy(profile)
+    known, policy = history.where(outer.learned), quota_policy(profile)
+    shop = standing(dataset.corpus, known)
+    trained = layers_of(learned) if lists is None else reranking_layers(learned, shop, profile)
+    fitted = perf_counter() - began
     interactions = np.bincount(known.group[known.weight > 0], minlength=len(dataset.corpus.keys))
     contest = _contest(dataset.protocol, Split("", 0), trained, policy, interactions)
-    asked = asked_cases(history, outer, standing(dataset.corpus, known))
+    asked = asked_cases(history, outer, shop)
     if lists is not None and terms.stage == "test":
         asked = lists.given(asked)
     found = measure(contest, (replace(case, id=_named(dataset, history, int(case.id))) for case in asked), report)

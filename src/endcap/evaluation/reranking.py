@@ -35,7 +35,7 @@ from endcap.training.sources import CONTENT
 
 QUERY: Final = Memory(step_decay=0.8, half_life_days=10**6, most=20)
 """Whose texts make the query: the last 20 items, however long ago."""
-BM25: Final = "bm25"
+POPULARITY, BM25 = "popularity", "bm25"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +89,25 @@ def fit_texts(shop: Shop) -> tuple[Feature, ...]:
     return (fit_okapi(shop.described(), QUERY),)
 
 
-def reranking_layers(learned: Learned, profile: Profile) -> Layers:
-    """Popularity, BM25, content and the hybrid, from one training; rankers are left out where it had few examples."""
+def reranking_layers(learned: Learned, shop: Shop, profile: Profile) -> Layers:
+    """Popularity, BM25, content and the hybrid, from one training; of too few examples, BM25 in `shop` alone."""
     families = learned.snapshot.features.families
-    layers = [
-        _layer(learned, "popularity", _of(families, ItemFacts), _only("total", _of(families, ItemFacts))),
-        _layer(learned, BM25, _of(families, Okapi), _only("okapi", _of(families, Okapi))),
-    ]
     if learned.snapshot.ranker is learned.snapshot.blend:
-        reason = f"fewer than {FEWEST_EXAMPLES} examples of a choice to fit a ranker on"
-        return Layers(tuple(layers), (LeftOut(CONTENT, reason), LeftOut(HYBRID, reason)))
+        because = f"fewer than {FEWEST_EXAMPLES} examples of a choice to learn from"
+        bm25 = _layer(learned, BM25, fit_texts(shop), _only("okapi", fit_texts(shop)))
+        return Layers((bm25,), tuple(LeftOut(name, because) for name in (POPULARITY, CONTENT, HYBRID)))
+    facts, texts = _of(families, ItemFacts), _of(families, Okapi)
     content = tuple(family for family in families if _tells_of_content(family))
     schema = FeatureSet(content).schema
     columns = [learned.snapshot.features.schema.index(name) for name in schema]
     examples = learned.examples._replace(features=learned.examples.features[:, columns])
-    layers.append(_layer(learned, CONTENT, content, fit_trees(examples, schema, profile.ranker)))
-    return Layers((*layers, Layer(HYBRID, learned.snapshot)), ())
+    layers = (
+        _layer(learned, POPULARITY, facts, _only("total", facts)),
+        _layer(learned, BM25, texts, _only("okapi", texts)),
+        _layer(learned, CONTENT, content, fit_trees(examples, schema, profile.ranker)),
+        Layer(HYBRID, learned.snapshot),
+    )
+    return Layers(layers, ())
 
 
 def _tells_of_content(family: Feature) -> bool:
