@@ -1,0 +1,91 @@
+"""Compare losses and libraries for the ranker on the same examples and the same validation pools.
+
+    python bench/quality/rankers.py diginetica amazon-beauty --cases 6000
+
+CatBoost's symmetric trees with Logloss, YetiRank and QuerySoftMax, and LightGBM's LambdaMART, 200 trees each at .1;
+prints the order's quality and the seconds of the fit.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import catboost
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from convert import SHARED
+from endcap.metrics import METRICS, bootstrap
+from endcap.training import Learned
+from validation import SOURCES, Pools, prepared
+
+SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
+TREES, RATE, L2 = 200, 0.1, 30
+Scorer = Callable[[NDArray[np.float32]], NDArray[Any]]
+
+
+def symmetric(loss: str, learned: Learned) -> Scorer:
+    """CatBoost with `loss`; groups are cases."""
+    examples = learned.examples
+    model = catboost.CatBoost(
+        {
+            "loss_function": loss, "iterations": TREES, "learning_rate": RATE, "l2_leaf_reg": L2, "depth": 6,
+            "border_count": 64, "random_seed": 0, "thread_count": 2, "allow_writing_files": False, "verbose": False,
+        }
+    )  # fmt: skip
+    model.fit(catboost.Pool(examples.features, examples.wanted.astype(np.float32), group_id=examples.case))
+    return lambda features: np.asarray(model.predict(features))
+
+
+def lambdamart(learned: Learned) -> Scorer:
+    """LightGBM's lambdarank with 31 leaves."""
+    examples = learned.examples
+    model = lightgbm.LGBMRanker(
+        n_estimators=TREES, learning_rate=RATE, reg_lambda=L2, random_state=0, n_jobs=2, verbose=-1
+    )
+    model.fit(examples.features, examples.wanted.astype(np.int32), group=np.bincount(examples.case))
+    return lambda features: np.asarray(model.predict(features))
+
+
+def compared(name: str, learned: Learned, pools: Pools) -> None:
+    """Print one line a ranker."""
+    print(f"\n{name}: {len(pools.targets):,} validation cases, {len(learned.examples.wanted):,} examples")
+    fits: dict[str, Callable[[], Scorer]] = {
+        "CatBoost Logloss": lambda: symmetric("Logloss", learned),
+        "CatBoost YetiRank": lambda: symmetric("YetiRank", learned),
+        "CatBoost QuerySoftMax": lambda: symmetric("QuerySoftMax", learned),
+        "LightGBM LambdaMART": lambda: lambdamart(learned),
+    }
+    for label, fit in fits.items():
+        began = time.perf_counter()
+        scorer = fit()
+        seconds = time.perf_counter() - began
+        found = pools.measured(np.asarray(scorer(pools.features)))
+        told = zip(METRICS, bootstrap(found, np.arange(len(found))), strict=True)
+        text = "  ".join(
+            f"{metric} {each.mean:.4f} [{each.low:.4f}, {each.high:.4f}]" for metric, each in told if metric in SHOWN
+        )
+        print(f"  {label:22s} {seconds:6.0f} s  {text}", flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(SOURCES), help=", ".join(SOURCES))
+    parser.add_argument("--cases", type=int, default=6_000)
+    parser.add_argument("--shared", type=Path, default=SHARED)
+    given = parser.parse_args()
+    for name in given.names:
+        compared(name, *prepared(name, given.cases, given.shared, lambda text: print(text, file=sys.stderr)))
+
+
+if __name__ == "__main__":
+    main()
