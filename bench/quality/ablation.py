@@ -10,20 +10,16 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import argparse
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import SHARED
 from endcap.metrics import METRICS, paired_gain
 from endcap.training import Learned
 from endcap.training.profile import REVIEWS, SESSIONS
 from endcap.training.ranker import fit_trees
-from validation import SOURCES, Pools, prepared
+from validation import SOURCES, Pools, each_table
 
 SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
 
@@ -67,16 +63,5 @@ def _told(means: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
     return "  ".join(f"{means[METRICS.index(metric)]:9.4f}" for metric in SHOWN)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(SOURCES), help=", ".join(SOURCES))
-    parser.add_argument("--cases", type=int, default=6_000)
-    parser.add_argument("--shared", type=Path, default=SHARED)
-    given = parser.parse_args()
-    for name in given.names:
-        ablated(name, *prepared(name, given.cases, given.shared, lambda text: print(text, file=sys.stderr)))
-
-
 if __name__ == "__main__":
-    main()
+    each_table(__doc__, ablated)

@@ -10,11 +10,8 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import catboost
@@ -22,10 +19,9 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import SHARED
 from endcap.metrics import METRICS, bootstrap
 from endcap.training import Learned
-from validation import SOURCES, Pools, prepared
+from validation import Pools, each_table
 
 SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
 TREES, RATE, L2 = 200, 0.1, 30
@@ -76,16 +72,5 @@ def compared(name: str, learned: Learned, pools: Pools) -> None:
         print(f"  {label:22s} {seconds:6.0f} s  {text}", flush=True)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(SOURCES), help=", ".join(SOURCES))
-    parser.add_argument("--cases", type=int, default=6_000)
-    parser.add_argument("--shared", type=Path, default=SHARED)
-    given = parser.parse_args()
-    for name in given.names:
-        compared(name, *prepared(name, given.cases, given.shared, lambda text: print(text, file=sys.stderr)))
-
-
 if __name__ == "__main__":
-    main()
+    each_table(__doc__, compared)

@@ -3,6 +3,8 @@
 Knows the two data sets that are cut by sequence. Never looks at the test: everything is asked at the validation stage.
 """
 
+import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import OUT, convert
+from convert import OUT, SHARED, convert
 from endcap.backends.encoder.lexical import fit_lexical
 from endcap.evaluation import Terms
 from endcap.evaluation.datasets import read_dataset
@@ -77,3 +79,14 @@ def prepared(name: str, cases: int, shared: Path, report: Callable[[str], None])
         np.r_[0, np.cumsum(lengths)].astype(np.int64),
         np.array([target for _, target in found], np.int32),
     )
+
+
+def each_table(description: str | None, told: Callable[[str, Learned, Pools], None]) -> None:
+    """Read the command line, train for each table it names, and have it `told`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(SOURCES), help=", ".join(SOURCES))
+    parser.add_argument("--cases", type=int, default=6_000)
+    parser.add_argument("--shared", type=Path, default=SHARED)
+    given = parser.parse_args()
+    for name in given.names:
+        told(name, *prepared(name, given.cases, given.shared, lambda text: print(text, file=sys.stderr)))
