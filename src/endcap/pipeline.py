@@ -124,7 +124,7 @@ def _new(found: Candidates) -> Bools:
     new = _voted(found.pool, "arrivals")
     new[new] = found.moment.shelf.daily[:, found.pool.rows[new]].sum(axis=0) < FEW_TOUCHES
     if len(found.moment.trail):
-        new &= _voted(found.pool, "content") | _voted(found.pool, "content_rare")
+        new &= _voted(found.pool, "content") | _voted(found.pool, "content_rare") | _voted(found.pool, "words")
     return new
 
 

@@ -43,7 +43,7 @@ def stranger(rows: int, *anchors: int) -> tuple[Request, Moment]:
 
 def test_the_small_shop_fits_every_other_source(fitted: Fitted, snapshot: Snapshot) -> None:
     assert sorted(source.name for source in fitted.sources) == NAMES
-    left_out = {"factors", "vectors"}
+    left_out = {"factors", "vectors", "words"}
     assert {f"near_{name}" for name in left_out} | left_out >= SESSIONS.left_out
     assert sorted(source.name for source in snapshot.sources) == sorted(set(NAMES) - left_out)
 

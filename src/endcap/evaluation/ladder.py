@@ -21,7 +21,7 @@ from endcap.evaluation.stages import inner_fold, outer_fold
 from endcap.evaluation.tally import Listing
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.retrieval import Source
-from endcap.retrieval.pool import REACH as POOLED
+from endcap.retrieval.pool import HEARD
 from endcap.snapshot import Snapshot
 from endcap.state import Moment, State, observe
 from endcap.training import Corpus, Layer, Layers, Protocol, cases, train_layers
@@ -70,6 +70,7 @@ def evaluate_dataset(
     if lists is not None:
         outer = listed_fold(outer, history, lists)
     profile = chosen or shape_of(history.where(outer.learned), timed=dataset.timed)
+    profile = replace(profile, timed=profile.timed and dataset.timed)
     told = "the profile has" if chosen else "data has"
     report(f"{told} the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
     folds = Folds(outer, inner_fold(dataset, history, outer, profile))
@@ -141,7 +142,7 @@ def _contender(layer: Layer, policy: Policy) -> Contender:
 def _proposer(snapshot: Snapshot) -> Callable[[Request, State], Mapping[str, Rows]]:
     def proposed(request: Request, state: State) -> Mapping[str, Rows]:
         moment = observe(request, state.shopper, state.shelf)
-        return {source.name: source.propose(request, moment, POOLED).rows[:REACH] for source in snapshot.sources}
+        return {source.name: source.propose(request, moment, HEARD).rows[:REACH] for source in snapshot.sources}
 
     return proposed
 

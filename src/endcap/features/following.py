@@ -7,6 +7,7 @@ import numpy as np
 from endcap.domain.arrays import Floats, Rows
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
+from endcap.features.ranks import places
 from endcap.state import Moment
 
 
@@ -74,5 +75,5 @@ class Following:
         product = np.einsum("ij,j->i", np.take(sequel.outward, rows, axis=0), trail)
         scores = product + sequel.bias[rows]
         columns[0, known], columns[1, known] = scores, scores - scores.max()
-        columns[2, known[np.lexsort((rows, -scores))]] = np.arange(len(rows))
+        columns[2, known] = places(scores)
         return columns

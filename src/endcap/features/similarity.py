@@ -20,7 +20,7 @@ class Similarity:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """To the weighted centre of the trail, to its first row, and the largest to any of its rows."""
+        """To the weighted centre of the trail, to its first row with a vector, and the largest to any of its rows."""
         return (f"{self.space}_near_trail", f"{self.space}_near_last", f"{self.space}_nearest")
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
+from endcap.features.ranks import places
 from endcap.state import FAINTEST, Memory, Moment
 
 
@@ -49,7 +50,7 @@ class Words:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """To the weighted centre of the trail, to its first row, the largest to any; the place the first one gives."""
+        """To the weighted centre of the trail, to its first row with words, the largest to any; its place."""
         return ("words_near_trail", "words_near_last", "words_nearest", "words_rank")
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
@@ -60,8 +61,7 @@ class Words:
         columns = np.full((4, len(pool)), np.nan, np.float32)
         _shared(lexicon.starts, lexicon.words, lexicon.weights, lexicon.size, rows, weights, pool.rows, columns)
         known = ~np.isnan(columns[0])
-        order = np.lexsort((pool.rows[known], -columns[0, known]))
-        columns[3, np.flatnonzero(known)[order]] = np.arange(len(order))
+        columns[3, known] = places(columns[0, known])
         return columns
 
 

@@ -43,8 +43,8 @@ from endcap.retrieval.tables import Table
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Memory
 
-FORMAT: Final = 2
-"""Format 1 held other features than are computed now, and so rankers of them: it is not read, but trained anew."""
+FORMAT: Final = 3
+"""Formats 1 and 2 held other features and trees than are computed now: they are not read, but trained anew."""
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {

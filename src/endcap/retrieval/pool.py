@@ -12,8 +12,10 @@ from endcap.retrieval import Source
 from endcap.state import Moment
 
 _IN_ORDER: Ints = np.empty(0, np.int64)
-REACH = 1_000
+HEARD = 300
 """How many proposals of a source are looked at; the votes of those beyond its quota count for members of the pool."""
+REACH = 1_000
+"""How many are looked at where only some items may be members."""
 
 
 Fit = Callable[[Rows], Bools]
@@ -27,8 +29,12 @@ def pool_of(
 
     With `fit`, a source goes on beyond its quota with proposals that fit, until it has a quota of them.
     """
-    proposals = [source.propose(request, moment, REACH) for source in sources]
     limits = np.array([placement.quotas.get(source.name, placement.quota) for source in sources], np.int64)
+    reach = HEARD if fit is None else REACH
+    proposals = [
+        source.propose(request, moment, max(reach, limit))
+        for source, limit in zip(sources, limits.tolist(), strict=True)
+    ]
     names = tuple(source.name for source in sources)
     return merged(names, proposals, limits) if fit is None else merged(names, *_deeper(proposals, limits, fit))
 

@@ -25,6 +25,7 @@ CODES: Final = {
     "sequel": "goes_with",
     "content": "similar",
     "content_rare": "similar",
+    "words": "similar",
     "category": "popular_in_category",
     "region": "popular_in_region",
     "season": "in_season",

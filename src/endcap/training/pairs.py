@@ -20,8 +20,8 @@ class PairConfig:
 
     Lines `d` steps apart (0: the same basket) count `decay`^max(d - 1, 0), up to `window` steps and `reach` lines;
     a pair that runs backward in time counts `backward` of it. A pair ages with `half_life_days`. `size_power` divides
-    by the sequence's length to it. A neighbour's sum is divided by (its own total + `shrinkage`)^`popularity_power`.
-    `least_steps` 1 leaves out pairs of the same step.
+    by the sequence's length to it. A neighbour's sum is divided by (its own total + `shrinkage`)^`popularity_power`,
+    and by the same of the row that it is a neighbour of, to `own_power`. `least_steps` 1 leaves out pairs of one step.
     """
 
     window: int
@@ -34,6 +34,7 @@ class PairConfig:
     shrinkage: float
     most: int
     least_steps: int = 0
+    own_power: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ def fit_pairs(lines: Sequences, rows: int, config: PairConfig) -> tuple[Table, N
     postings = np.searchsorted(lines.row[order], np.arange(rows + 1)).astype(np.int64)
     weight = 0.5 ** (lines.age_days / config.half_life_days) / (lines.end - lines.begin) ** config.size_power
     popularity = np.bincount(lines.row, minlength=rows)
-    damping = np.maximum(popularity + config.shrinkage, 1) ** -config.popularity_power
+    total = np.maximum(popularity + config.shrinkage, 1)
+    damping = total**-config.popularity_power
     counts, neighbours, weights, people = _neighbours(
         lines.row, lines.step, lines.begin, lines.end, weight.astype(np.float32), lines.person, order, postings,
         damping.astype(np.float32), config.window, config.reach, config.decay, config.backward, config.most,
@@ -86,6 +88,7 @@ def fit_pairs(lines: Sequences, rows: int, config: PairConfig) -> tuple[Table, N
     )  # fmt: skip
     kept = np.arange(config.most)[None, :] < counts[:, None]
     starts = np.r_[0, np.cumsum(counts)].astype(np.int64)
+    weights = weights * (total**-config.own_power)[:, None].astype(np.float32)
     return Table(starts, neighbours[kept], weights[kept]), people[kept]
 
 

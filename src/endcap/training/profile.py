@@ -25,6 +25,8 @@ class Profile:
     """What every fit and look-up is told; half-lives in days."""
 
     shape: Shape
+    timed: bool
+    """Whether times are known: without them hours, days, trends and seasons are no features."""
     left_out: frozenset[str]
     """Sources and spaces of vectors that are not fitted."""
     cooccurrence: PairConfig
@@ -54,10 +56,11 @@ class Profile:
 
 BASKETS: Final = Profile(
     shape="baskets",
-    left_out=frozenset({"recent", "sequel"}),
+    timed=True,
+    left_out=frozenset({"recent", "sequel", "words"}),
     cooccurrence=PairConfig(
-        window=0, reach=100, decay=1.0, backward=1.0, half_life_days=240, size_power=0.3,
-        popularity_power=0.2, shrinkage=10, most=100,
+        window=0, reach=100, decay=1.0, backward=1.0, half_life_days=30, size_power=1.3,
+        popularity_power=0.3, shrinkage=10, most=100, own_power=0.3,
     ),
     transitions=PairConfig(
         window=3, reach=120, decay=0.6, backward=0.0, half_life_days=240, size_power=0.0,
@@ -67,25 +70,26 @@ BASKETS: Final = Profile(
     wide=Memory(step_decay=0.9, half_life_days=180, most=64),
     popularity_half_life=20,
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=240),
-    sequel=SequelConfig(dimension=64, epochs=5, reach=10, negatives=64, rate=0.08),
+    sequel=SequelConfig(dimension=64, epochs=5, reach=10, negatives=256, rate=0.08),
     sequel_most=60,
     personal_basket_decay=0.9,
     personal_half_life=160,
-    session_memory=Memory(step_decay=0.75, half_life_days=90, most=24),
-    sessions=SessionConfig(100, size_power=0.5, idf_power=0.5, half_life=10.0, decay=1.0, backward=1.0, again=1.0),
+    session_memory=Memory(step_decay=0.9, half_life_days=90, most=40),
+    sessions=SessionConfig(200, size_power=0.5, idf_power=1.0, half_life=0.1, decay=1.0, backward=1.0, again=1.0),
     longest_session=120,
     windows=(60, 90, 120, 150, 180, 210),
     held_back=1,
     most_cases=30_000,
     negatives=40,
-    ranker=RankerConfig(models=2, trees=200, learning_rate=0.1),
+    ranker=RankerConfig(models=2, trees=300, learning_rate=0.05),
     quota=80,
     quotas={"personal": 200},
 )  # fmt: skip
 
 SESSIONS: Final = Profile(
     shape="sessions",
-    left_out=frozenset({"factors", "near_vectors"}),
+    timed=True,
+    left_out=frozenset({"factors", "near_vectors", "words"}),
     cooccurrence=PairConfig(
         window=8, reach=20, decay=0.8, backward=0.7, half_life_days=200, size_power=0.15,
         popularity_power=0.25, shrinkage=30, most=200,
@@ -98,7 +102,7 @@ SESSIONS: Final = Profile(
     wide=Memory(step_decay=0.9, half_life_days=14, most=30),
     popularity_half_life=7,
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
-    sequel=SequelConfig(dimension=64, epochs=6, reach=10, negatives=64, rate=0.08),
+    sequel=SequelConfig(dimension=64, epochs=4, reach=10, negatives=512, rate=0.08),
     sequel_most=60,
     personal_basket_decay=0.85,
     personal_half_life=60,
@@ -109,8 +113,8 @@ SESSIONS: Final = Profile(
     held_back=1,
     most_cases=25_000,
     negatives=40,
-    ranker=RankerConfig(models=1, trees=300, learning_rate=0.1, l2=30),
-    quota=80,
+    ranker=RankerConfig(models=1, trees=200, learning_rate=0.1),
+    quota=45,
     quotas={},
 )  # fmt: skip
 
@@ -124,9 +128,9 @@ REVIEWS: Final = replace(
     ),
     near=Memory(step_decay=0.5, half_life_days=1000, most=10),
     session_memory=Memory(step_decay=0.7, half_life_days=1000, most=8),
-    sequel=SequelConfig(dimension=128, epochs=5, reach=10, negatives=64, rate=0.08),
-    most_cases=25_000,
-    ranker=RankerConfig(models=1, trees=200, learning_rate=0.1, l2=50),
+    sequel=SequelConfig(dimension=128, epochs=5, reach=10, negatives=512, rate=0.08),
+    quota=80,
+    ranker=RankerConfig(models=2, trees=200, learning_rate=0.05),
 )  # fmt: skip
 
 
@@ -155,4 +159,5 @@ def shape_of(learned: History, *, timed: bool) -> Profile:
     if timed and profile_of(learned, int(learned.time.max()) + 1).shape == "baskets":
         return BASKETS
     single = (np.bincount(np.unique(learned.session, return_inverse=True)[1]) == 1).mean() >= _MOSTLY
-    return REVIEWS if not learned.given_session.any() and (single or not timed) else SESSIONS
+    found = REVIEWS if not learned.given_session.any() and (single or not timed) else SESSIONS
+    return replace(found, timed=timed)

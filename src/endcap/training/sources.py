@@ -18,7 +18,7 @@ from endcap.features.items import ItemFacts, ItemStatistics
 from endcap.features.links import Links
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
-from endcap.features.words import Words
+from endcap.features.words import Lexicon, Words
 from endcap.retrieval import Source
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
@@ -33,14 +33,16 @@ from endcap.training.history import History
 from endcap.training.pairs import PairConfig, fit_pairs, fit_sessions, sequences
 from endcap.training.profile import Profile
 from endcap.training.sequence import fit_sequel
-from endcap.training.vectors import fit_embeddings, fit_factors, fit_words, likelihoods, nearest
+from endcap.training.vectors import fit_embeddings, fit_factors, fit_words, likelihoods, nearest, nearest_words
 
 NEIGHBOURS: Final = 40
+WORDS_NEAR: Final = 60
 SESSIONS_PER_ROW: Final = 300
 SHORT_TRAIL: Final = 24
 RARE: Final = 10
 LEAST_COSINE: Final = 0.15
 CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS, SEQUEL = "content", "content_rare", "category", "arrivals", "sequel"
+WORDS: Final = "words"
 NOT_LEARNED: Final = -1e6
 
 ALONE: Final = ("sessions", "cooccurrence", "transitions", "personal", "sequel")
@@ -50,7 +52,7 @@ LINKED: Final = ("cooccurrence", "transitions")
 LAYERS: Final = {
     "popularity": ("popularity", "region", "season"),
     "collaborative": ("personal", "category", "cooccurrence", "factors", "vectors"),
-    "content": ("content", "content_rare", "arrivals"),
+    "content": ("content", "content_rare", "words", "arrivals"),
     "session": ("transitions", "sessions", "recent", "sequel"),
 }
 """The sources that each layer adds, in the order of the ladder."""
@@ -80,6 +82,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
     encoder, content = _content(shop)
     everything = np.arange(rows, dtype=np.int32)
+    lexicon = None if encoder is None else fit_words(shop.described())
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
     sequel = None if SEQUEL in profile.left_out else fit_sequel(history, rows, profile.sequel)
     rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
@@ -96,6 +99,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
         Recent("recent", profile.near),
         *_following(sequel, everything, profile),
         _near(CONTENT_RARE, content, rare, profile),
+        *_wordy(lexicon, sellable(shop.shelf, rows), profile),
         SessionNeighbours("sessions", index, profile.session_memory, profile.sessions),
     ]  # fmt: skip
     bought = bool((history.kind == Kind.PURCHASE).any())
@@ -103,7 +107,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     known = tuple(source for source in sources if not _empty(source) and source.name not in unknown)
     families: list[Feature] = [
         Votes(tuple(source.name for source in known)),
-        ItemFacts(facts),
+        ItemFacts(facts, profile.timed),
         *([OwnPurchases()] if bought else []),
         Touches(),
         *([Affinity(profile.wide)] if _described(shop.shelf) else []),
@@ -112,10 +116,10 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
             for source in known
             if isinstance(source, Neighbours) and source.name in LINKED
         ),
-        *([] if encoder is None else [Words(fit_words(shop.described()), short)]),
+        *([] if lexicon is None else [Words(lexicon, short)]),
         *([] if sequel is None else [Following(sequel)]),
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
-        Context(clock=profile.shape == "sessions"),
+        Context(clock=profile.timed and profile.shape == "sessions"),
     ]
     alike = content if content.any() else embeddings
     return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
@@ -188,6 +192,15 @@ def _following(sequel: Sequel | None, everything: Rows, profile: Profile) -> lis
     table = nearest(inward, learned, profile.sequel_most, NOT_LEARNED, learned, outward)
     nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
     return [Neighbours(SEQUEL, likelihoods(table), nobody, profile.near)]
+
+
+def _wordy(lexicon: Lexicon | None, sold: Bools, profile: Profile) -> list[Source]:
+    """Rows that share words, where no vector stands between them."""
+    if lexicon is None or WORDS in profile.left_out:
+        return []
+    nobody: NDArray[np.uint16] = np.empty(0, np.uint16)
+    table = nearest_words(lexicon, np.flatnonzero(sold).astype(np.int32), WORDS_NEAR)
+    return [Neighbours(WORDS, table, nobody, profile.near)]
 
 
 def _content(shop: Shop) -> tuple[Encoder | None, Floats]:

@@ -19,6 +19,10 @@ from endcap.training.history import History
 
 DIMENSION: Final = 64
 _BLOCK: Final = 1024
+_COMMON: Final = 1_000
+"""Words of more rows than this make none of them neighbours."""
+_LONGEST: Final = 200
+"""Of a longer sequence so many lines, spread over it, are told to stand together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,13 @@ def fit_factors(history: History, rows: int, at: int, config: FactorConfig) -> F
 def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
     """float32 [rows, ≤ 64] unit vectors: truncated SVD of the positive pointwise mutual information of sequences.
 
-    After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n.
+    After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n. Of one with
+    more than 200 lines so many count, spread over it.
     """
+    turn = np.arange(len(sequence)) - np.searchsorted(sequence, sequence)
+    length = np.bincount(sequence)[sequence] if len(sequence) else turn
+    kept = turn * _LONGEST // np.maximum(length, 1) != (turn - 1) * _LONGEST // np.maximum(length, 1)
+    sequence, group = sequence[kept], group[kept]
     held = sparse.csr_matrix(
         (np.ones(len(group), np.float32), (sequence, group)), (int(sequence.max(initial=-1)) + 1, rows)
     )
@@ -96,6 +105,26 @@ def fit_words(texts: Sequence[str]) -> Lexicon:
     except ValueError:  # no word stands in two texts
         held = sparse.csr_matrix(np.zeros((len(texts), 1), np.float32))
     return Lexicon(held.indptr.astype(np.int64), held.indices.astype(np.int32), held.data, held.shape[1])
+
+
+def nearest_words(lexicon: Lexicon, allowed: Rows, most: int) -> Table:
+    """For every row the `most` of `allowed` with the largest TF-IDF cosine by words that few rows have, in blocks."""
+    rows = len(lexicon.starts) - 1
+    often = np.bincount(lexicon.words, minlength=lexicon.size) > _COMMON
+    weights = np.where(often[lexicon.words], np.float32(0), lexicon.weights)
+    held = sparse.csr_matrix((weights, lexicon.words, lexicon.starts), (rows, lexicon.size))
+    held.eliminate_zeros()
+    others = sparse.csr_matrix(held[allowed].T)
+    starts, found, cosines = [np.zeros(1, np.int64)], [], []
+    for begin in range(0, rows, _BLOCK):
+        near = sparse.coo_array(held[begin : begin + _BLOCK] @ others)
+        apart = near.row + begin != allowed[near.col]
+        key, row, cosine = near.row[apart], allowed[near.col[apart]], near.data[apart]
+        block = table_of(key.astype(np.int64), row, cosine, min(_BLOCK, rows - begin), most)
+        starts.append(block.starts[1:] + starts[-1][-1])
+        found.append(block.rows)
+        cosines.append(block.weights)
+    return Table(np.concatenate(starts), np.concatenate(found), np.concatenate(cosines))
 
 
 def unit(vectors: Floats) -> Floats:

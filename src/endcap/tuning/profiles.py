@@ -24,7 +24,7 @@ _LARGEST: Final = 1_000_000
 _SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate"})
 _MAY_BE_NOTHING: Final = frozenset({
     "window", "decay", "backward", "size_power", "popularity_power", "shrinkage", "least_steps", "idf_power", "again",
-    "negatives", "quotas", "l2", "regularization", "step_decay",
+    "negatives", "quotas", "l2", "regularization", "step_decay", "own_power",
 })  # fmt: skip
 """Numbers that may be 0; all others are above it."""
 

@@ -48,8 +48,9 @@ def _pairs(field: str) -> tuple[Knob, ...]:
         Knob(f"{field}.decay", 0.2, 1),
         Knob(f"{field}.backward", 0, 1),
         Knob(f"{field}.half_life_days", 2, 5_000, log=True),
-        Knob(f"{field}.size_power", 0, 1),
+        Knob(f"{field}.size_power", 0, 2),
         Knob(f"{field}.popularity_power", 0, 1),
+        Knob(f"{field}.own_power", 0, 1),
         Knob(f"{field}.shrinkage", 0.1, 300, log=True),
     )
 
@@ -57,7 +58,7 @@ def _pairs(field: str) -> tuple[Knob, ...]:
 KNOBS: Final[Mapping[str, tuple[Knob, ...]]] = {
     "sessions": (
         Knob("sessions.neighbours", 30, 3_000, log=True),
-        Knob("sessions.size_power", 0, 1),
+        Knob("sessions.size_power", 0, 2),
         Knob("sessions.idf_power", 0, 2),
         Knob("sessions.half_life", 0.05, 50, log=True),
         Knob("sessions.decay", 0.2, 1),
@@ -77,6 +78,7 @@ KNOBS: Final[Mapping[str, tuple[Knob, ...]]] = {
     RANKER: (
         Knob("ranker.trees", 40, 1_000, log=True),
         Knob("ranker.learning_rate", 0.02, 0.4, log=True),
+        Knob("ranker.leaves", 4, 16),
         Knob("ranker.l2", 1, 500, log=True),
         Knob("quota", 20, 300, log=True),
     ),
