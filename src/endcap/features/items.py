@@ -73,7 +73,7 @@ class ItemFacts:
         columns[15] = np.where(price > 0, price, np.nan)
         columns[16] = price < shelf.price[rows]
         if not self.timed:
-            columns[_OF_TIME] = np.nan
+            columns[list(_OF_TIME)] = np.nan
         return columns
 
     def _season(self, at: int) -> tuple[NDArray[np.uint16], int]:

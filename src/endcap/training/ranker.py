@@ -118,7 +118,7 @@ def _lay_out(node: Node, trees: Trees, tree: int, split: int, leaf: int) -> tupl
 
 def fit_blend(examples: Examples, schema: tuple[str, ...], sources: tuple[str, ...]) -> Blend:
     """A logistic blend of the votes of `sources`: their shares, and whether they vote at all."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - two seconds, as CatBoost
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - two seconds, as LightGBM
 
     names = Votes(sources).names
     used = [index for index, name in enumerate(names) if name.startswith("share_")]
