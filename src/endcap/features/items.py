@@ -16,8 +16,6 @@ YEAR_DAYS: Final = 365
 WEEK: Final = 7 * DAY
 SEASON_WEEKS: Final = 10
 SOON_WEEKS: Final = 4
-_OF_TIME: Final = (0, 1, 5, 7, 8, 9, 10, 11, 12, 13)
-"""The columns of windows, trends and seasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +42,14 @@ class ItemStatistics:
 class ItemFacts:
     """Popularity at training, live trend from the shelf, the same weeks of last year, age, price.
 
-    Counts are raw: trees split a count and its logarithm alike. Where only the order of lines is known, not their times
-    (`timed` False), windows, trends and seasons are unknown, and the age says how early in histories an item appears.
+    Counts are raw: trees split a count and its logarithm alike.
     """
 
     statistics: ItemStatistics
-    timed: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
-        """NaN where nothing is known; with times `live_rise` is never unknown."""
+        """NaN where nothing is known; `live_rise` is never unknown."""
         return (
             "recent30", "recent90", "total", "buyers", "again", "rising", "revisited",
             "season_4_weeks", "season_10_weeks", "season_rise",
@@ -72,8 +68,6 @@ class ItemFacts:
         columns[14] = np.where(born == NEVER, np.nan, np.maximum(request.at - born, 0) / DAY)
         columns[15] = np.where(price > 0, price, np.nan)
         columns[16] = price < shelf.price[rows]
-        if not self.timed:
-            columns[list(_OF_TIME)] = np.nan
         return columns
 
     def _season(self, at: int) -> tuple[NDArray[np.uint16], int]:

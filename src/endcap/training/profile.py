@@ -26,7 +26,7 @@ class Profile:
 
     shape: Shape
     timed: bool
-    """Whether times are known: without them hours, days, trends and seasons are no features."""
+    """Whether times are known: without them hour and weekday are no features."""
     left_out: frozenset[str]
     """Sources and spaces of vectors that are not fitted."""
     cooccurrence: PairConfig

@@ -107,7 +107,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     known = tuple(source for source in sources if not _empty(source) and source.name not in unknown)
     families: list[Feature] = [
         Votes(tuple(source.name for source in known)),
-        ItemFacts(facts, profile.timed),
+        ItemFacts(facts),
         *([OwnPurchases()] if bought else []),
         Touches(),
         *([Affinity(profile.wide)] if _described(shop.shelf) else []),
