@@ -23,7 +23,7 @@ from endcap.evaluation import (
     write_predictions,
 )
 from endcap.training import Protocol
-from endcap.training.folds import TEST, TRAIN, VALIDATION, Fold, Hides, asked_fold
+from endcap.training.folds import TEST, TRAIN, VALIDATION, Fold, Hides, asked_fold, next_item_fold
 from endcap.training.history import History
 from endcap.training.profile import BASKETS, SESSIONS
 from evaluation.sets import SPLIT, candidates, catalog, last_rows, made, orders, sequences, with_other_items
@@ -137,14 +137,29 @@ def test_cases_carry_the_ids_of_the_file(told: Told) -> None:
         assert cases == set(frame.filter(late)["shopper_id"]) & set(frame.filter(~late)["shopper_id"]) - {None}
 
 
-def test_a_planted_leak_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leaking(history: History, learned: Bools, target: Ints, hides: Hides) -> Fold:
-        return asked_fold(history, learned | True, target, hides)
+def of_all(history: History, learned: Bools, target: Ints, hides: Hides) -> Fold:
+    return asked_fold(history, learned | True, target, hides)
 
-    monkeypatch.setattr("endcap.evaluation.stages.asked_fold", leaking)
-    frame = sequences("shopper_id", units=60, longest=20)
+
+def of_all_sessions(history: History, learned: Bools, lines: tuple[Ints, Ints], hides: Hides = "none") -> Fold:
+    return next_item_fold(history, learned | True, lines, hides)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "key", "name", "leaking"),
+    [
+        ("leave-one-out", "shopper_id", "asked_fold", of_all),
+        ("next-item", "session_id", "next_item_fold", of_all_sessions),
+    ],
+)
+def test_a_planted_leak_is_seen(
+    protocol: Protocol, key: str, name: str, leaking: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"endcap.evaluation.stages.{name}", leaking)
+    frame = sequences(key, units=60, longest=20)
     folder = made(tmp_path / "one", events=frame)
-    made(tmp_path / "other", events=with_other_items(frame, answers(folder, "leave-one-out", frame)))
+    made(tmp_path / "other", events=with_other_items(frame, answers(folder, protocol, frame)))
 
-    seen, after = (by_case(lists(tmp_path / name, "leave-one-out")) for name in ("one", "other"))
-    assert any(not seen[case].equals(after[case]) for case in seen)
+    seen, after = (by_case(lists(tmp_path / at, protocol)) for at in ("one", "other"))
+    both = seen.keys() & after.keys()
+    assert any(not seen[case].equals(after[case]) for case in both)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from endcap.retrieval.tables import Table
-from endcap.training.vectors import fit_words, likelihoods, nearest, unit
+from endcap.training.vectors import fit_embeddings, fit_words, likelihoods, nearest, nearest_words, unit
 
 DRAW = np.random.Generator(np.random.Philox(5))
 VECTORS = unit(DRAW.normal(size=(50, 6)).astype(np.float32))
@@ -100,3 +100,41 @@ def test_where_no_word_stands_twice_there_are_none(texts: list[str]) -> None:
     found = fit_words(texts)
     assert found.starts.tolist() == [0] * (len(texts) + 1)
     assert not len(found.words)
+
+
+@pytest.mark.parametrize("most", [1, 3, 60])
+def test_the_nearest_by_words_are_the_first_of_a_sort(most: int) -> None:
+    draw = np.random.Generator(np.random.Philox(6))
+    lexicon = fit_words(
+        [" ".join(draw.choice(["oak", "ash", "red", "big", "old", "new"], 3)) for _ in range(40)] + [""]
+    )
+    dense = np.zeros((41, lexicon.size), np.float32)
+    for row in range(41):
+        mine = slice(lexicon.starts[row], lexicon.starts[row + 1])
+        dense[row, lexicon.words[mine]] = lexicon.weights[mine]
+    allowed = np.flatnonzero(np.arange(41) % 3 > 0).astype(np.int32)
+
+    found = nearest_words(lexicon, allowed, most)
+
+    cosines = dense @ dense.T
+    for row in range(41):
+        wanted = sorted(
+            (cosines[row, other] for other in allowed if other != row and cosines[row, other] > 0), reverse=True
+        )
+        near = entry(found, row)
+        assert list(near.values()) == pytest.approx(wanted[:most], abs=1e-6)
+        assert near == pytest.approx({other: cosines[row, other] for other in near}, abs=1e-6)
+        assert row not in near
+        assert set(near) <= set(allowed.tolist())
+
+
+def test_words_that_too_many_rows_have_make_no_neighbours() -> None:
+    common = fit_words(["oak"] * 1_001 + ["oak red", "ash red"])
+    found = nearest_words(common, np.arange(1_003, dtype=np.int32), 5)
+    assert np.flatnonzero(np.diff(found.starts)).tolist() == [1_001, 1_002]
+
+
+def test_of_a_long_sequence_no_more_than_200_lines_stand_together() -> None:
+    short, long = np.arange(200, dtype=np.int32), np.arange(20_000, dtype=np.int32)
+    assert fit_embeddings(np.zeros(200, np.int32), short, 200).any(axis=1).sum() == 200
+    assert fit_embeddings(np.zeros(20_000, np.int32), long, 20_000).any(axis=1).sum() == 200

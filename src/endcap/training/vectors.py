@@ -64,9 +64,7 @@ def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
     After Levy & Goldberg 2014, symmetric (U sqrt(S)); a sequence of n distinct rows counts each pair 1 / n. Of one with
     more than 200 lines so many count, spread over it.
     """
-    turn = np.arange(len(sequence)) - np.searchsorted(sequence, sequence)
-    length = np.bincount(sequence)[sequence] if len(sequence) else turn
-    kept = turn * _LONGEST // np.maximum(length, 1) != (turn - 1) * _LONGEST // np.maximum(length, 1)
+    kept = _spread_over(sequence)
     sequence, group = sequence[kept], group[kept]
     held = sparse.csr_matrix(
         (np.ones(len(group), np.float32), (sequence, group)), (int(sequence.max(initial=-1)) + 1, rows)
@@ -86,7 +84,18 @@ def fit_embeddings(sequence: Rows, group: Rows, rows: int) -> Floats:
         return np.zeros((rows, 1), np.float32)
     with threadpool_limits(1, "blas"):
         left, values, _ = randomized_svd(ppmi, dimension, n_iter=3, random_state=7)
+    left[np.diff(ppmi.indptr) == 0] = 0  # but for rounding they are
     return unit(left * np.sqrt(values))
+
+
+def _spread_over(sequence: Rows) -> Ints:
+    """int64: which lines count, of a sequence with more than _LONGEST every n-th."""
+    order = np.argsort(sequence, kind="stable")
+    lengths = np.bincount(sequence)
+    length = np.repeat(lengths, lengths)
+    turn = np.arange(len(sequence)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept: Ints = order[(length <= _LONGEST) | (turn * _LONGEST // length != (turn - 1) * _LONGEST // length)]
+    return kept
 
 
 def fit_words(texts: Sequence[str]) -> Lexicon:
