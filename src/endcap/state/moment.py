@@ -46,8 +46,16 @@ class Trail:
     def strengths(self, memory: Memory) -> tuple[Rows, Floats]:
         """The rows that `memory` keeps, and their weights float32 in (0, 1]."""
         kept = slice(0, memory.most)
-        weights = memory.step_decay ** self.steps[kept] * 0.5 ** (self.days[kept] / memory.half_life_days)
-        return self.rows[kept], np.maximum(weights, FAINTEST).astype(np.float32)
+        return self.rows[kept], _strengths(self.steps[kept], self.days[kept], memory.step_decay, memory.half_life_days)
+
+
+@compiled
+def _strengths(steps: Rows, days: Floats, step_decay: float, half_life_days: float) -> Floats:
+    weights = np.empty(len(steps), np.float32)
+    for place in range(len(steps)):
+        weight = step_decay ** steps[place] * 0.5 ** (days[place] / half_life_days)
+        weights[place] = max(weight, FAINTEST)
+    return weights
 
 
 @dataclass(frozen=True, slots=True)
