@@ -130,7 +130,9 @@ def test_the_nearest_by_words_are_the_first_of_a_sort(most: int) -> None:
 
 def test_words_that_too_many_rows_have_make_no_neighbours() -> None:
     common = fit_words(["oak"] * 1_001 + ["oak red", "ash red"])
+    before = common.words.copy()
     found = nearest_words(common, np.arange(1_003, dtype=np.int32), 5)
+    assert common.words.tobytes() == before.tobytes()
     assert np.flatnonzero(np.diff(found.starts)).tolist() == [1_001, 1_002]
 
 

@@ -121,8 +121,8 @@ def nearest_words(lexicon: Lexicon, allowed: Rows, most: int) -> Table:
     rows = len(lexicon.starts) - 1
     often = np.bincount(lexicon.words, minlength=lexicon.size) > _COMMON
     weights = np.where(often[lexicon.words], np.float32(0), lexicon.weights)
-    held = sparse.csr_matrix((weights, lexicon.words, lexicon.starts), (rows, lexicon.size))
-    held.eliminate_zeros()
+    held = sparse.csr_matrix((weights, lexicon.words, lexicon.starts), (rows, lexicon.size), copy=True)
+    held.eliminate_zeros()  # in place, and the lexicon is not ours
     others = sparse.csr_matrix(held[allowed].T)
     starts, found, cosines = [np.zeros(1, np.int64)], [], []
     for begin in range(0, rows, _BLOCK):
