@@ -121,7 +121,7 @@ def test_a_new_item_is_similar_to_its_kind_and_shown_beside_it(child: Snapshot, 
 
 
 def test_a_cold_visitor_finds_new_items(child: Snapshot, learned: Learned, news: News, policy: Policy) -> None:
-    request = Request("home", NOW, 1, 8)
+    request = Request("home", NOW, 1, 10)
     before = recommend(request, State(NEWCOMER, news.shelf), learned.snapshot, policy)
     after = recommend(request, State(NEWCOMER, news.shelf), child, policy)
     new = {NEW, 62}
