@@ -62,6 +62,7 @@ WRONG = [
     ("quota = 3", "file: shape is missing; expected one of sessions, baskets, reviews"),
     ('shape = "boxes"', "file: shape is 'boxes'; expected one of sessions, baskets, reviews"),
     ('shape = "sessions"\nquotta = 3', "file: quotta is unknown; did you mean 'quota'?"),
+    ('shape = "sessions"\n[ranker]\nleaves = 31', "file: ranker.leaves is 31; expected a whole number above 0, to 16"),
     ('shape = "sessions"\n[ranker]\ntreees = 3', "file: ranker.treees is unknown; did you mean 'trees'?"),
     ('shape = "sessions"\nranker = 3', "file: ranker is 3; expected a table"),
     ('shape = "sessions"\nquota = "3"', "file: quota is '3'; expected a whole number above 0, to 1,000,000"),

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from endcap.errors import InvalidSettings
+from endcap.ranking.trees import MOST_LEAVES
 from endcap.training.profile import BASKETS, REVIEWS, SESSIONS, Profile
 from endcap.training.sources import LAYERS
 
@@ -21,6 +22,7 @@ NAMES: Final = (*SOURCES, *(f"near_{space}" for space in SPACES))
 """What `left_out` may name."""
 
 _LARGEST: Final = 1_000_000
+_MOST: Final = {"leaves": MOST_LEAVES}
 _SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate"})
 _MAY_BE_NOTHING: Final = frozenset({
     "window", "decay", "backward", "size_power", "popularity_power", "shrinkage", "least_steps", "idf_power", "again",
@@ -149,7 +151,7 @@ def _known(field: _Field, given: Iterable[str], names: tuple[str, ...]) -> None:
 
 def _number(field: _Field, value: Any) -> int | float:
     """A number that the field may be: a whole one where its type is int."""
-    nothing, most = field.name in _MAY_BE_NOTHING, 1 if field.name in _SHARES else _LARGEST
+    nothing, most = field.name in _MAY_BE_NOTHING, 1 if field.name in _SHARES else _MOST.get(field.name, _LARGEST)
     right = type(value) is int or (field.kind is float and type(value) is float and isfinite(value))
     if not right or not 0 <= value <= most or not (value or nothing):
         noun = "a whole number" if field.kind is int else "a number"
