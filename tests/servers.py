@@ -61,7 +61,8 @@ class Server:
 
 @contextmanager
 def serving(shop: Path, **settings: object) -> Iterator[Server]:
-    """A server that is ready, and a client with an admin key."""
+    """A server that is ready, and a client with an admin key; it has time for its lists, however busy the machine is."""
+    settings = {"deadline_ms": 60_000, **settings}
     wait = settings.pop("wait", True)
     variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]

@@ -69,7 +69,7 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("replayed") / "shop"))
     generator = np.random.Generator(np.random.Philox(11))
     versions = set()
-    with serving(folder, deadline_ms=60_000, snapshot_poll_ms=100) as server:
+    with serving(folder, snapshot_poll_ms=100) as server:
         for number in range(CALLS):
             visitor, now = f"v{generator.integers(30)}", app.now_ms()
             posted = [event(generator, visitor, now, late=number % 3 == 0) for _ in range(generator.integers(0, 3))]
