@@ -61,10 +61,10 @@ class Server:
 
 @contextmanager
 def serving(shop: Path, **settings: object) -> Iterator[Server]:
-    """A server that is ready, and a client with an admin key; it has time for its lists, however busy the machine is."""
-    settings = {"deadline_ms": 60_000, **settings}
+    """A server that is ready, with time for its lists on a busy machine too, and a client with an admin key."""
     wait = settings.pop("wait", True)
-    variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in settings.items()}
+    chosen = {"deadline_ms": 60_000, **settings}
+    variables = {f"ENDCAP_SERVING__{name.upper()}": str(value) for name, value in chosen.items()}
     command = [sys.executable, "-m", "endcap", "serve", "--shop", str(shop), "--port", "0"]
     token = app.create_key(app.open_shop(shop, {}), "admin", "tests").token
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}

@@ -12,6 +12,8 @@ from shops import START, corpus_of
 
 CONFIG = SequelConfig(dimension=8, epochs=12, reach=3, negatives=8, rate=0.1)
 TOUCHED = 12
+UNKNOWN = np.zeros((60, 1), np.float32)
+"""Vectors of items without a text."""
 
 
 def cycles() -> History:
@@ -27,7 +29,7 @@ def cycles() -> History:
 
 @pytest.fixture(scope="module")
 def learned() -> Sequel:
-    return fit_sequel(cycles(), 60, CONFIG)
+    return fit_sequel(cycles(), UNKNOWN, CONFIG)
 
 
 def test_what_follows_in_a_planted_cycle_is_most_likely(learned: Sequel) -> None:
@@ -46,7 +48,7 @@ def test_rows_without_a_line_are_0_and_the_others_are_not(learned: Sequel) -> No
 
 
 def test_equal_lines_give_equal_bytes(learned: Sequel) -> None:
-    again = fit_sequel(cycles(), 60, CONFIG)
+    again = fit_sequel(cycles(), UNKNOWN, CONFIG)
     for name in ("inward", "outward", "bias", "places"):
         assert getattr(again, name).tobytes() == getattr(learned, name).tobytes()
 
@@ -59,4 +61,17 @@ def test_a_trail_of_rows_that_were_never_learned_is_0(learned: Sequel) -> None:
 @pytest.mark.parametrize("kind", [Kind.VIEW, Kind.IMPRESSION])
 def test_lines_that_follow_none_and_lines_that_do_not_count_teach_nothing(kind: Kind) -> None:
     history = corpus_of([(shopper, START, kind, shopper) for shopper in range(3)]).history()
-    assert not fit_sequel(history, 60, CONFIG).bias.any()
+    assert not fit_sequel(history, UNKNOWN, CONFIG).bias.any()
+
+
+def test_an_item_with_one_line_stays_near_its_like() -> None:
+    history, content = cycles(), np.zeros((60, CONFIG.dimension), np.float32)
+    content[[0, 20], 3] = 1
+    alone = [(shopper, START + shopper, Kind.VIEW, row) for shopper, row in ((500, 20), (501, 21))]
+    lines = zip(
+        history.shopper.tolist(), history.time.tolist(), history.kind.tolist(), history.group.tolist(), strict=True
+    )
+    joined = corpus_of(sorted([*lines, *alone], key=lambda line: line[1])).history()
+    inward = fit_sequel(joined, content, CONFIG).inward
+    assert np.linalg.norm(inward[20] - content[20]) < 0.5
+    assert inward[20] @ inward[0] > inward[21] @ inward[0]

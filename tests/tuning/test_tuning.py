@@ -93,12 +93,12 @@ def test_every_default_lies_in_its_space_and_every_corner_can_be_written(default
 
 def test_a_source_by_itself_is_the_one_among_all(task: Task, tmp_path: Path) -> None:
     dataset = read_dataset(made(tmp_path, events=frame()), "next-item", "", fit_lexical)
-    shop, rows = standing(dataset.corpus, task.known), len(dataset.corpus.keys)
+    shop = standing(dataset.corpus, task.known)
     everything = {each.name: each for each in fit_sources(task.known, shop, task.at, FAST).sources}
     compared = set(ALONE) & set(everything)
     assert compared == {"sessions", "cooccurrence", "transitions", "sequel"}
     for name in compared:
-        alone = fit_source(name, task.known, rows, task.at, FAST)
+        alone = fit_source(name, task.known, task.content, task.at, FAST)
         for case in task.asked(20):
             moment = Alone.moment(case)
             one, other = (each.propose(case.request, moment, 50) for each in (alone, everything[name]))

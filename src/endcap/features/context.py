@@ -42,7 +42,7 @@ class Context:
             request.at / DAY - days[0] if len(days) else np.nan,
             (days[0] - days[-1]) / (len(days) - 1) if len(days) > 1 else np.nan,
             len(here),
-            len(np.unique(moment.recent.row[moment.session :])) / len(here) if len(here) else np.nan,
+            len(set(moment.recent.row[moment.session :].tolist())) / len(here) if len(here) else np.nan,
             (request.at - here[0]) / 60_000 if len(here) else np.nan,
             len(moment.trail),
             len(request.anchors),

@@ -1,14 +1,18 @@
 """How likely an item comes next, by a linear model of sequences of items."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from endcap.domain.arrays import Floats, Rows, compiled
+from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
 from endcap.features.ranks import places
 from endcap.state import Moment
+
+_LANES: Final = 8
+"""So many products are summed side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +69,32 @@ class Following:
         """float32 [3, n]."""
         columns = np.full((3, len(pool)), np.nan, np.float32)
         sequel = self.sequel
-        known = np.flatnonzero(pool.rows < len(sequel.bias))
-        known = known[sequel.bias[pool.rows[known]] != 0]
         trail = sequel.trail(moment.trail.rows)
-        if not trail.any() or not len(known):
+        if not trail.any():
             return columns
-        scores = _scores(sequel.outward, sequel.bias, pool.rows[known], trail)
-        columns[0, known], columns[1, known] = scores, scores - scores.max()
-        columns[2, known] = places(scores)
+        known, scores = _scores(sequel.outward, sequel.bias, pool.rows, trail)
+        if len(known):
+            columns[0, known], columns[1, known], columns[2, known] = scores, scores - scores.max(), places(scores)
         return columns
 
 
 @compiled
-def _scores(outward: Floats, bias: Floats, rows: Rows, trail: Floats) -> Floats:
-    """Summed in one order for every row: equal items tie wherever they stand."""
-    scores = np.empty(len(rows), np.float32)
+def _scores(outward: Floats, bias: Floats, rows: Rows, trail: Floats) -> tuple[Ints, Floats]:
+    """The places in `rows` of what was learned, and its scores, summed in one order: equal items tie."""
+    known, scores, size = np.empty(len(rows), np.int64), np.empty(len(rows), np.float32), 0
+    sums = np.empty(_LANES, np.float32)
     for place in range(len(rows)):
-        vector = outward[rows[place]]
-        score = bias[rows[place]]
-        for axis in range(len(trail)):
+        row = rows[place]
+        if row >= len(bias) or bias[row] == 0:
+            continue
+        vector, whole = outward[row], len(trail) // _LANES * _LANES
+        sums[:] = 0
+        for axis in range(0, whole, _LANES):
+            for lane in range(_LANES):
+                sums[lane] += vector[axis + lane] * trail[axis + lane]
+        score = bias[row] + sums.sum()
+        for axis in range(whole, len(trail)):
             score += vector[axis] * trail[axis]
-        scores[place] = score
-    return scores
+        known[size], scores[size] = place, score
+        size += 1
+    return known[:size], scores[:size]

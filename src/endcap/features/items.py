@@ -102,18 +102,15 @@ def _learned(  # noqa: PLR0913 - a kernel takes its columns one by one
 
 @compiled
 def _live(columns: Floats, rows: Rows, daily: NDArray[np.int32], day: int, today: int) -> None:
-    columns[10:13] = 0
-    for back in range(28):
-        passed = today - back
-        if passed > day or passed <= day - TREND_DAYS or passed < 0:
-            continue
-        counts = daily[passed % TREND_DAYS]
-        for place in range(len(rows)):
-            count = counts[rows[place]]
-            columns[12, place] += count
-            if back < 7:
-                columns[11, place] += count
-            if back < 1:
-                columns[10, place] += count
+    newest, oldest = min(today, day), max(today - 27, day - TREND_DAYS + 1, 0)
     for place in range(len(rows)):
-        columns[13, place] = (columns[11, place] + 1) / (columns[12, place] / 4 + 1)
+        row, of_day, of_week, of_month = rows[place], 0, 0, 0
+        for passed in range(oldest, newest + 1):
+            count = daily[passed % TREND_DAYS, row]
+            of_month += count
+            if passed > today - 7:
+                of_week += count
+            if passed == today:
+                of_day += count
+        columns[10, place], columns[11, place], columns[12, place] = of_day, of_week, of_month
+        columns[13, place] = (of_week + 1) / (of_month / 4 + 1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endcap.domain.arrays import Floats, Rows
+from endcap.domain.arrays import Floats, Rows, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
 from endcap.state import Memory, Moment
@@ -25,24 +25,35 @@ class Similarity:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """NaN where the item or the whole trail has no vector."""
-        rows, weights = moment.trail.strengths(self.memory)
-        touched, mine = self._vectors(rows), self._vectors(pool.rows)
-        known = touched.any(axis=1)
-        columns = np.full((3, len(pool)), np.nan, np.float32)
-        if known.any():
-            weights, touched = weights[known] / weights[known].max(), touched[known]
-            centre = weights @ touched
-            cosines = touched @ mine.T
-            columns[0] = centre @ mine.T / max(float(np.sqrt(centre @ centre)), 1e-9)
-            columns[1] = cosines[0]
-            columns[2] = cosines.max(axis=0)
-            columns[:, np.einsum("ij,ij->i", mine, mine) == 0] = np.nan
-        return columns
+        rows, strengths = moment.trail.strengths(self.memory)
+        return _cosines(self.vectors, rows, strengths, pool.rows)
 
-    def _vectors(self, rows: Rows) -> Floats:
-        inside = rows < len(self.vectors)
-        if inside.all():
-            return np.take(self.vectors, rows, axis=0)
-        found = np.zeros((len(rows), self.vectors.shape[1]), np.float32)
-        found[inside] = self.vectors[rows[inside]]
-        return found
+
+@compiled
+def _cosines(vectors: Floats, trail: Rows, strengths: Floats, pool: Rows) -> Floats:
+    """Every row's products are summed in one order, so equal items tie; those with all of the trail go side by side."""
+    columns = np.full((3, len(pool)), np.nan, np.float32)
+    dimension = vectors.shape[1]
+    known = np.array([row < len(vectors) and vectors[row].any() for row in trail])
+    if not known.any():
+        return columns
+    trail, strengths = trail[known], strengths[known] / strengths[known].max()
+    beside = np.zeros((dimension, len(trail) + 1), np.float32)
+    for index in range(len(trail)):
+        beside[:, index + 1] = vectors[trail[index]]
+        beside[:, 0] += vectors[trail[index]] * strengths[index]
+    beside[:, 0] /= max(np.sqrt((beside[:, 0] ** 2).sum()), np.float32(1e-9))
+    products = np.empty(len(trail) + 1, np.float32)
+    for place in range(len(pool)):
+        if pool[place] >= len(vectors):
+            continue
+        vector, length = vectors[pool[place]], np.float32(0)
+        products[:] = 0
+        for axis in range(dimension):
+            value = vector[axis]
+            length += value * value
+            for index in range(len(products)):
+                products[index] += value * beside[axis, index]
+        if length > 0:
+            columns[0, place], columns[1, place], columns[2, place] = products[0], products[1], products[1:].max()
+    return columns

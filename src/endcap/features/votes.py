@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endcap.domain.arrays import Floats
+from endcap.domain.arrays import Floats, Ints, compiled
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Request
 from endcap.state import Moment
@@ -26,12 +26,25 @@ class Votes:
         """Votes of sources that the pool does not have are unknown."""
         if not len(pool):
             return np.empty((len(self.names), 0), np.float32)
-        index = [pool.sources.index(source) for source in self.sources]
-        votes, ranks = pool.votes[index], pool.ranks[index]
-        known = ~np.isnan(votes)
-        best = np.where(known, votes, 0).max(axis=1, keepdims=True)
-        share = votes / np.where(best > 0, best, 1)
-        agreeing = known.sum(axis=0, dtype=np.float32)[None]
-        nearest = np.where(known, ranks, np.inf).min(axis=0)[None]
-        nearest[np.isinf(nearest)] = np.nan
-        return np.concatenate([votes, share, ranks, agreeing, nearest], dtype=np.float32)
+        index = np.array([pool.sources.index(source) for source in self.sources], np.int64)
+        return _columns(index, pool.votes, pool.ranks)
+
+
+@compiled
+def _columns(index: Ints, votes: Floats, ranks: Floats) -> Floats:
+    sources, members = len(index), votes.shape[1]
+    columns = np.empty((3 * sources + 2, members), np.float32)
+    agreeing, nearest = columns[3 * sources], columns[3 * sources + 1]
+    agreeing[:], nearest[:] = 0, np.nan
+    for place in range(sources):
+        said, rank, best = votes[index[place]], ranks[index[place]], np.float32(0)
+        for member in range(members):
+            best = max(best, said[member])  # a comparison with NaN is false
+        columns[place], columns[2 * sources + place] = said, rank
+        for member in range(members):
+            columns[sources + place, member] = said[member] / best if best > 0 else said[member]
+            if not np.isnan(said[member]):
+                agreeing[member] += 1
+                if not nearest[member] <= rank[member]:
+                    nearest[member] = rank[member]
+    return columns

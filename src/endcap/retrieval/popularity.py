@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from endcap.domain.arrays import Rows
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.retrieval.tables import Table
 from endcap.state import Memory, Moment
-
-_EVERYWHERE: Rows = np.zeros(1, np.int32)
-_ONE = np.ones(1, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +18,7 @@ class Shortlist:
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """The list's best."""
-        return self.table.look_up(_EVERYWHERE, _ONE, limit)
+        return self.table.first(0, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +32,8 @@ class RegionPopularity:
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
         """The list of the request's region, else of the shopper's latest one."""
         if not moment.region or moment.region not in self.regions:
-            return self.table.look_up(_EVERYWHERE[:0], _ONE[:0], limit)
-        return self.table.look_up(np.array([self.regions.index(moment.region)], np.int32), _ONE, limit)
+            return self.table.first(0, 0)
+        return self.table.first(self.regions.index(moment.region), limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,10 @@ def _similarity(sessions: Rows, overlap: Floats, starts: Ints, size_power: float
     rate = np.log(0.5) / (half_life * max(len(starts) - 1, 1))
     for place in range(len(sessions)):
         session = sessions[place]
-        size = starts[session + 1] - starts[session]
-        similarity[place] = overlap[place] * size**-size_power * np.exp(rate * (len(starts) - 2 - session))
+        fresh = overlap[place] * np.exp(rate * (len(starts) - 2 - session))
+        if size_power:
+            fresh *= (starts[session + 1] - starts[session]) ** -size_power
+        similarity[place] = fresh
     return similarity
 
 
@@ -127,9 +129,11 @@ def _votes(  # noqa: C901, PLR0912, PLR0913 - a kernel takes its columns one by 
     sessions: Rows, similarity: Floats, starts: Ints, items: Rows, trail: Rows, idf: Floats,
     decay: float, backward: float, again: float, idf_power: float,
 ) -> tuple[Rows, Floats]:  # fmt: skip
-    touched = 0
+    touched, longest = 0, 1
     for session in sessions:
         touched += starts[session + 1] - starts[session]
+        longest = max(longest, starts[session + 1] - starts[session])
+    by_distance = decay ** np.arange(longest)
     capacity = 16
     while capacity < 2 * touched:
         capacity *= 2
@@ -150,9 +154,9 @@ def _votes(  # noqa: C901, PLR0912, PLR0913 - a kernel takes its columns one by 
             if place == match:
                 value = again
             elif place > match:
-                value = decay ** (place - match - 1)
+                value = by_distance[place - match - 1]
             else:
-                value = backward * decay ** (match - place - 1)
+                value = backward * by_distance[match - place - 1]
             if value <= 0:
                 continue
             row = items[place]
@@ -166,6 +170,7 @@ def _votes(  # noqa: C901, PLR0912, PLR0913 - a kernel takes its columns one by 
             sums[slot] += similarity[number] * np.float32(value)
     found = found[:size]
     rows, votes = slots[found], sums[found]
-    for place in range(size):
-        votes[place] *= idf[rows[place]] ** idf_power
+    if idf_power:
+        for place in range(size):
+            votes[place] *= idf[rows[place]] ** np.float32(idf_power)
     return rows, votes

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats, Ints, Rows, compiled
 from endcap.domain.pools import Proposal
 
 _EMPTY: Final = np.int32(-1)
+_ONES: Final = np.uint32(0xFFFFFFFF)
+_INFINITE: Final = np.uint32(0x7F800000)
+"""The bits of infinity; those of numbers below 0, and of NaN, are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,12 @@ class Table:
         """
         return best(*self.sums(keys, strengths), limit)
 
+    def first(self, key: int, limit: int) -> Proposal:
+        """The first `limit` rows in the list of `key`."""
+        begin, end = self.starts[key : key + 2] if key < len(self) else (0, 0)
+        kept = slice(begin, min(begin + limit, end))
+        return Proposal(self.rows[kept], self.weights[kept])
+
     def sums(self, keys: Rows, strengths: Floats) -> tuple[Rows, Floats]:
         """Every row in the lists of `keys` and its sum of strength times weight, in order of first touch."""
         return _sums(self.starts, self.rows, self.weights, keys, strengths)
@@ -41,15 +51,32 @@ class Table:
 
 def best(rows: Rows, votes: Floats, limit: int) -> Proposal:
     """The `limit` largest of `votes` above 0, ties by the smaller row: sorts one integer key per row."""
-    said = votes > 0
-    if not said.all():
-        rows, votes = rows[said], votes[said]
-    order = (np.uint64(0xFFFFFFFF) - votes.view(np.uint32)) << np.uint64(32) | rows.astype(np.uint64)
+    order = _keys(rows, votes.view(np.uint32))
     if len(order) > limit:
         order = np.partition(order, limit)[:limit]
     order.sort()
-    kept = (order & np.uint64(0xFFFFFFFF)).astype(np.int32)
-    return Proposal(kept, (np.uint32(0xFFFFFFFF) - (order >> np.uint64(32)).astype(np.uint32)).view(np.float32))
+    kept, bits = _unlocked(order)
+    return Proposal(kept, bits.view(np.float32))
+
+
+@compiled
+def _keys(rows: Rows, bits: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Keys uint64 that sort rows by their votes, largest first: of numbers above 0 the bits are in order as well."""
+    keys, size = np.empty(len(rows), np.uint64), 0
+    for place in range(len(rows)):
+        if 0 < bits[place] <= _INFINITE:
+            keys[size] = np.uint64(_ONES - bits[place]) << np.uint64(32) | np.uint64(rows[place])
+            size += 1
+    return keys[:size]
+
+
+@compiled
+def _unlocked(keys: NDArray[np.uint64]) -> tuple[Rows, NDArray[np.uint32]]:
+    rows, bits = np.empty(len(keys), np.int32), np.empty(len(keys), np.uint32)
+    for place in range(len(keys)):
+        rows[place] = np.int32(keys[place] & np.uint64(_ONES))
+        bits[place] = _ONES - np.uint32(keys[place] >> np.uint64(32))
+    return rows, bits
 
 
 @compiled

@@ -5,39 +5,39 @@ from typing import Final
 
 import numpy as np
 
-from endcap.domain.arrays import NO_ROWS, Bools, Rows
+from endcap.domain.arrays import Bools, Rows
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
 from endcap.domain.requests import Dropped, Request
 from endcap.slate.filters import admitted
 from endcap.state import Moment
 
-Rule = Callable[[Placement, Request, Moment, Rows], Bools]
-"""True for the rows that may not be shown."""
+Rule = Callable[[Placement, Request, Moment, Rows], Bools | None]
+"""True for the rows that may not be shown; None where there is nothing to ask."""
 
 
 def _unavailable(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
     return ~moment.shelf.available[rows]
 
 
-def _excluded(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return _among(rows, moment.shelf.group[request.exclude])
+def _excluded(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    return _among(rows, moment.shelf.group[request.exclude]) if len(request.exclude) else None
 
 
-def _shown(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return _among(rows, moment.shelf.group[request.shown])
+def _shown(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    return _among(rows, moment.shelf.group[request.shown]) if len(request.shown) else None
 
 
-def _anchor(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return _among(rows, moment.shelf.group[request.anchors])
+def _anchor(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    return _among(rows, moment.shelf.group[request.anchors]) if len(request.anchors) else None
 
 
-def _purchased(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return _among(rows, moment.purchases["row"] if placement.purchased == "hide" else NO_ROWS)
+def _purchased(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    return _among(rows, moment.purchases["row"]) if placement.purchased == "hide" else None
 
 
-def _unfit(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools:
-    return ~admitted(request, moment.shelf, rows) if request.filter else np.zeros(len(rows), np.bool_)
+def _unfit(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    return ~admitted(request, moment.shelf, rows) if request.filter else None
 
 
 def _among(rows: Rows, listed: Rows) -> Bools:
@@ -80,7 +80,10 @@ def admit(placement: Placement, request: Request, moment: Moment, pool: Pool) ->
     refused = np.zeros(len(pool), np.bool_)
     dropped = []
     for name, rule in RULES:
-        against = rule(placement, request, moment, pool.rows) & ~refused
+        against = rule(placement, request, moment, pool.rows)
+        if against is None or not against.any():
+            continue
+        against &= ~refused
         if against.any():
             dropped.append(Dropped(name, pool.rows[against]))
             refused |= against

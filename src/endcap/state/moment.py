@@ -116,6 +116,8 @@ def _unknown_yet(sent: Events, recent: Events) -> Events:
 
 
 def _on_groups(purchases: NDArray[np.void], shelf: Shelf) -> NDArray[np.void]:
+    if not len(purchases):
+        return purchases
     group = shelf.group[purchases["row"]]
     if np.array_equal(group, purchases["row"]):
         return purchases

@@ -121,7 +121,7 @@ class Shelf:
         self.face: Rows = np.full(capacity, -1, np.int32)
         self.first: Rows = np.full(capacity, -1, np.int32)
         self.following: Rows = np.full(capacity, -1, np.int32)
-        self.daily: NDArray[np.int32] = np.zeros((TREND_DAYS, capacity), np.int32)
+        self.daily: NDArray[np.int32] = np.zeros((capacity, TREND_DAYS), np.int32).T  # the days of a row lie together
 
     def reserve(self, size: int) -> None:
         """Let rows 0..size-1 exist, unlisted until a change lists them."""
@@ -309,8 +309,19 @@ class Shelf:
 
     def prices(self, rows: Rows, at: int) -> Ints:
         """int64 [n] minor units that a shopper pays for `rows` at `at`; -1 unknown. A sale holds inside its window."""
-        on_sale = (self.sale_price[rows] >= 0) & (self.sale_start[rows] <= at) & (at < self.sale_end[rows])
-        return np.where(on_sale, self.sale_price[rows], self.price[rows])
+        return _prices(rows, at, self.price, self.sale_price, self.sale_start, self.sale_end)
+
+
+@compiled
+def _prices(  # noqa: PLR0913 - a kernel takes its columns one by one
+    rows: Rows, at: int, price: Ints, sale_price: Ints, sale_start: Millis, sale_end: Millis
+) -> Ints:
+    paid = np.empty(len(rows), np.int64)
+    for place in range(len(rows)):
+        row = rows[place]
+        on_sale = sale_price[row] >= 0 and sale_start[row] <= at < sale_end[row]
+        paid[place] = sale_price[row] if on_sale else price[row]
+    return paid
 
 
 @compiled

@@ -77,7 +77,7 @@ BASKETS: Final = Profile(
     session_memory=Memory(step_decay=0.9, half_life_days=90, most=40),
     sessions=SessionConfig(200, size_power=0.5, idf_power=1.0, half_life=0.1, decay=1.0, backward=1.0, again=1.0),
     longest_session=120,
-    windows=(60, 90, 120, 150, 180, 210),
+    windows=(60, 90, 120, 150, 180, 210, 365),
     held_back=1,
     most_cases=30_000,
     negatives=40,
@@ -128,7 +128,7 @@ REVIEWS: Final = replace(
     ),
     near=Memory(step_decay=0.5, half_life_days=1000, most=10),
     session_memory=Memory(step_decay=0.7, half_life_days=1000, most=8),
-    sequel=SequelConfig(dimension=128, epochs=5, reach=10, negatives=512, rate=0.08),
+    sequel=SequelConfig(dimension=128, epochs=2, reach=10, negatives=512, rate=0.08),
     quota=80,
     ranker=RankerConfig(models=2, trees=200, learning_rate=0.05),
 )  # fmt: skip

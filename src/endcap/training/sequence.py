@@ -35,8 +35,10 @@ class SequelConfig:
     most: int = 900_000
 
 
-def fit_sequel(history: History, rows: int, config: SequelConfig) -> Sequel:
+def fit_sequel(history: History, content: Floats, config: SequelConfig) -> Sequel:
     """The model of every line that follows another in its session; rows without a line have vectors of 0.
+
+    An item sets out from its vector in `content` float32 [rows, d], so that one with few lines stays near its like.
 
     Cross entropy over the wanted item and `negatives` others that a batch of `batch` lines shares, drawn by
     popularity^0.75 (Mikolov et al. 2013) and corrected for it (Bengio & Senécal 2008); AdaGrad (Duchi et al. 2011) with
@@ -54,6 +56,9 @@ def fit_sequel(history: History, rows: int, config: SequelConfig) -> Sequel:
     draw = np.random.Generator(np.random.Philox(_SEED))
     shape = len(known), config.dimension
     inward, outward = (draw.normal(0, 0.1, shape).astype(np.float32) for _ in range(2))
+    for vectors in (inward, outward):
+        shared = content[known, : config.dimension]
+        vectors[:, : shared.shape[1]] += shared
     bias, places = np.zeros(len(known), np.float32), (0.75 ** np.arange(config.reach)).astype(np.float32)
     sums = [np.full(len(known), _FIRST_SUM, np.float32) for _ in range(3)]
     share = (np.bincount(line, minlength=len(known)) + 0.1) ** 0.75
@@ -71,6 +76,7 @@ def fit_sequel(history: History, rows: int, config: SequelConfig) -> Sequel:
                     line, begins[some], some, others, inward, outward, bias, places, sums[0], sums[1], sums[2],
                     place_sums, drawn, config.rate,
                 )  # fmt: skip
+    rows = len(content)
     return Sequel(_spread(inward, known, rows), _spread(outward, known, rows), _spread(bias, known, rows), places)
 
 

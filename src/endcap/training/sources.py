@@ -80,17 +80,17 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     unfitted = np.zeros((rows, 1), np.float32)
     factors = unfitted if "factors" in profile.left_out else fit_factors(history, rows, at, profile.factors)
     embeddings = fit_embeddings(history.session[counted], history.group[counted], rows)
-    encoder, content = _content(shop)
+    encoder, content = content_of(shop)
     everything = np.arange(rows, dtype=np.int32)
     lexicon = None if encoder is None else fit_words(shop.described())
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
-    sequel = None if SEQUEL in profile.left_out else fit_sequel(history, rows, profile.sequel)
+    sequel = None if SEQUEL in profile.left_out else fit_sequel(history, content, profile.sequel)
     rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
     vectors = {"factors": factors, "vectors": embeddings, CONTENT: content}
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
     sources: list[Source] = [
         *_popularity(history, shop, facts, at, profile),
-        *(fit_source(name, history, rows, at, profile) for name in ("personal", "cooccurrence", "transitions")),
+        *(fit_source(name, history, content, at, profile) for name in ("personal", "cooccurrence", "transitions")),
         *(
             _near(name, space, everything, profile)
             for name, space in vectors.items()
@@ -125,8 +125,9 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
 
 
-def fit_source(name: str, history: History, rows: int, at: int, profile: Profile) -> Source:
-    """One of ALONE by itself, as it is fitted among all."""
+def fit_source(name: str, history: History, content: Floats, at: int, profile: Profile) -> Source:
+    """One of ALONE by itself, as it is fitted among all; `content` float32 [rows, d] are the vectors of the texts."""
+    rows = len(content)
     match name:
         case "personal":
             return Personal(name, profile.personal_basket_decay, profile.personal_half_life)
@@ -135,7 +136,7 @@ def fit_source(name: str, history: History, rows: int, at: int, profile: Profile
         case "transitions":
             return Neighbours(name, *_pairs(history, history.shopper, at, profile.transitions, rows), profile.near)
         case "sequel":
-            sequel = fit_sequel(history, rows, profile.sequel)
+            sequel = fit_sequel(history, content, profile.sequel)
             return _following(sequel, np.arange(rows, dtype=np.int32), profile)[0]
         case "sessions":
             index, _ = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
@@ -203,7 +204,8 @@ def _wordy(lexicon: Lexicon | None, sold: Bools, profile: Profile) -> list[Sourc
     return [Neighbours(WORDS, table, nobody, profile.near)]
 
 
-def _content(shop: Shop) -> tuple[Encoder | None, Floats]:
+def content_of(shop: Shop) -> tuple[Encoder | None, Floats]:
+    """The text encoder fitted on the shop, None where no row has a text, and the rows' vectors float32 [rows, d]."""
     texts = shop.described()
     if not any(texts):
         return None, np.zeros((len(texts), 1), np.float32)

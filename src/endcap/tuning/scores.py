@@ -88,7 +88,7 @@ class Alone:
         }[name]
         kept = self._fitted.get(name)
         if kept is None or kept[0] != depends:
-            source = fit_source(name, self._task.known, len(self._task.sellable), self._task.at, profile)
+            source = fit_source(name, self._task.known, self._task.content, self._task.at, profile)
             kept = self._fitted[name] = depends, source
         match kept[1]:
             case Neighbours() as neighbours:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow.compute as pc
 
-from endcap.domain.arrays import Bools
+from endcap.domain.arrays import Bools, Floats
 from endcap.domain.instants import iso
 from endcap.errors import GateRefused
 from endcap.evaluation.datasets import Dataset
@@ -23,22 +23,23 @@ from endcap.training.folds import TEST, Fold, Folds, asked_cases, ends, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, shape_of, windows
 from endcap.training.replay import next_baskets, next_items
-from endcap.training.sources import sellable
+from endcap.training.sources import content_of, sellable
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """Lines `known` before `at`, what may be listed (`sellable` bool [rows]), and the cases of validation.
 
-    `base` is the shape's default. `asked` gives about so many cases, the same each time, in an order in which their
-    shelf is right while each is met. `learn` trains a whole hybrid; `policy` has its quotas, which are the profile's if
-    `quotas`. `told` says in words what is asked.
+    `content` float32 [rows, d] are the vectors of the items' texts, `base` is the shape's default. `asked` gives about
+    so many cases, the same each time, in an order in which their shelf is right while each is met. `learn` trains a
+    whole hybrid; `policy` has its quotas, which are the profile's if `quotas`. `told` says in words what is asked.
     """
 
     base: Profile
     known: History
     at: int
     sellable: Bools
+    content: Floats
     asked: Callable[[int], Iterator[Case]]
     learn: Callable[[Profile, Report], Learned]
     policy: Callable[[Profile], Policy]
@@ -47,7 +48,8 @@ class Task:
 
     def digest(self) -> str:
         """Of all that is learned from, and of where a search begins."""
-        columns = [self.known.time, self.known.kind, self.known.group, self.known.shopper, self.sellable]
+        known = self.known
+        columns = [known.time, known.kind, known.group, known.shopper, self.sellable, self.content]
         bare = replace(self.base, left_out=frozenset())  # sets have another order in every process
         found = hashlib.blake2b(f"{self.told} {bare} {sorted(self.base.left_out)}".encode(), digest_size=16)
         for column in columns:
@@ -79,6 +81,7 @@ def sequence_task(dataset: Dataset, *, exclude_current: bool = False) -> Task:
         known=known,
         at=ends(known),
         sellable=sellable(shop.shelf, len(dataset.corpus.keys)),
+        content=content_of(shop)[1],
         asked=asked,
         learn=learned,
         policy=quota_policy,
@@ -131,6 +134,7 @@ def time_task(corpus: Corpus, protocol: Protocol, split: int, policy: Policy | N
         known=known,
         at=begin,
         sellable=sellable(shop.shelf, len(corpus.keys)),
+        content=content_of(shop)[1],
         asked=asked,
         learn=lambda profile, report: learn(corpus, begin, protocol, report, profile),
         policy=quota_policy if policy is None else lambda _: policy,
