@@ -31,9 +31,8 @@ class Context:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """float32 [13, n], each row constant."""
-        days = moment.purchase_days.astype(np.float64)
+        days, here = moment.purchase_days.tolist(), moment.recent.time[moment.session :].tolist()
         owned = moment.purchases["count"][moment.purchases["last"] > 0]
-        here = moment.recent.time[moment.session :]
         values = (
             moment.lines,
             (request.at - moment.first) / DAY if moment.first != NEVER else np.nan,
@@ -42,7 +41,7 @@ class Context:
             request.at / DAY - days[0] if len(days) else np.nan,
             (days[0] - days[-1]) / (len(days) - 1) if len(days) > 1 else np.nan,
             len(here),
-            len(set(moment.recent.row[moment.session :].tolist())) / len(here) if len(here) else np.nan,
+            len({*moment.recent.row[moment.session :].tolist()}) / len(here) if len(here) else np.nan,
             (request.at - here[0]) / 60_000 if len(here) else np.nan,
             len(moment.trail),
             len(request.anchors),

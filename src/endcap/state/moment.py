@@ -92,7 +92,7 @@ def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
     today = min(request.at // DAY, np.iinfo(np.uint16).max)
     trail = _trail(
         shelf.group[request.anchors], recent.time, recent.row, recent.kind, session,
-        _newest_first(purchases), request.at, TRAIL,
+        *_newest_first(purchases), request.at, TRAIL,
     )  # fmt: skip
     return Moment(
         at=request.at,
@@ -126,9 +126,11 @@ def _on_groups(purchases: NDArray[np.void], shelf: Shelf) -> NDArray[np.void]:
     return settled(np.tile(group, 3), days, counts)
 
 
-def _newest_first(purchases: NDArray[np.void]) -> NDArray[np.void]:
-    bought = purchases[purchases["last"] > 0]
-    return bought[np.argsort(-bought["last"].astype(np.int32), kind="stable")[:TRAIL]]
+def _newest_first(purchases: NDArray[np.void]) -> tuple[Rows, NDArray[np.uint16]]:
+    """The rows bought last and the days of that, as columns: a kernel is slow to recognise records."""
+    rows, last = purchases["row"], purchases["last"]
+    order = np.argsort(-last.astype(np.int32), kind="stable")[: min(TRAIL, np.count_nonzero(last))]
+    return rows[order], last[order]
 
 
 @compiled
@@ -151,7 +153,7 @@ def session_start(time: Millis, session: Ints, at: int) -> int:
 @compiled
 def _trail(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in one loop
     anchors: Rows, time: Millis, row: Rows, kind: NDArray[np.uint8], session: int,
-    purchases: NDArray[np.void], at: int, limit: int,
+    bought: Rows, bought_days: NDArray[np.uint16], at: int, limit: int,
 ) -> tuple[Rows, Rows, Floats, Bools]:  # fmt: skip
     rows, steps = np.empty(limit, np.int32), np.empty(limit, np.int32)
     days, here = np.empty(limit, np.float32), np.empty(limit, np.bool_)
@@ -173,15 +175,15 @@ def _trail(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in o
             days[size] = max(at - time[index], 0) / DAY
             size += 1
     seen_day = seen_time // DAY
-    for index in range(len(purchases)):
-        day = purchases[index]["last"]
+    for index in range(len(bought)):
+        day = np.int64(bought_days[index])
         if day < seen_day or seen_time < 0:
             if day != seen_day:
                 step += 1
-            seen_day = np.int64(day)
+            seen_day = day
             seen_time = np.int64(0)
-        if size < limit and day * DAY <= at and not (rows[:size] == purchases[index]["row"]).any():
-            rows[size], steps[size], here[size] = purchases[index]["row"], max(step, 0), False
+        if size < limit and day * DAY <= at and not (rows[:size] == bought[index]).any():
+            rows[size], steps[size], here[size] = bought[index], max(step, 0), False
             days[size] = max(at / DAY - day, 0)
             size += 1
     return rows[:size], steps[:size], days[:size], here[:size]

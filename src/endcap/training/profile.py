@@ -113,8 +113,8 @@ SESSIONS: Final = Profile(
     held_back=1,
     most_cases=25_000,
     negatives=40,
-    ranker=RankerConfig(models=1, trees=200, learning_rate=0.1),
-    quota=45,
+    ranker=RankerConfig(models=1, trees=150, learning_rate=0.12),
+    quota=30,
     quotas={},
 )  # fmt: skip
 
