@@ -102,7 +102,7 @@ SESSIONS: Final = Profile(
     wide=Memory(step_decay=0.9, half_life_days=14, most=30),
     popularity_half_life=7,
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
-    sequel=SequelConfig(dimension=64, epochs=4, reach=10, negatives=512, rate=0.08),
+    sequel=SequelConfig(dimension=64, epochs=2, reach=10, negatives=512, rate=0.08),
     sequel_most=60,
     personal_basket_decay=0.85,
     personal_half_life=60,
