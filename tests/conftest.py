@@ -27,6 +27,7 @@ from typer.core import TyperCommand, TyperGroup
 from endcap import app
 from endcap.cli import app as cli
 from endcap.domain.instants import DAY
+from endcap.pipeline import recommend
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.simulation import write_shop
 from endcap.snapshot import Snapshot
@@ -45,6 +46,16 @@ LONGEST = (
 
 settings.register_profile("endcap", deadline=None, derandomize=True)
 settings.load_profile("endcap")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the kernels once where none is yet: workers and servers that begin together would each do it."""
+    beginning = config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ
+    if beginning and not any(Path(app.__file__).parents[1].rglob("*.nbi")):
+        corpus = aisles(seed=1)
+        learned = train(corpus, None, lambda _: None)
+        case = next(iter(cases(corpus, START + 35 * DAY, "time-split")))
+        recommend(case.request, case.state, learned, parse_policy(DEFAULT_POLICY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

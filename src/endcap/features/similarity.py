@@ -33,18 +33,10 @@ class Similarity:
 def _cosines(vectors: Floats, trail: Rows, strengths: Floats, pool: Rows) -> Floats:
     """Every row's products are summed in one order, so equal items tie; those with all of the trail go side by side."""
     columns = np.full((3, len(pool)), np.nan, np.float32)
-    dimension = vectors.shape[1]
-    known = np.array([row < len(vectors) and vectors[row].any() for row in trail])
-    if not known.any():
-        return columns
-    trail, strengths = trail[known], strengths[known] / strengths[known].max()
-    beside = np.zeros((dimension, len(trail) + 1), np.float32)
-    for index in range(len(trail)):
-        beside[:, index + 1] = vectors[trail[index]]
-        beside[:, 0] += vectors[trail[index]] * strengths[index]
-    beside[:, 0] /= max(np.sqrt((beside[:, 0] ** 2).sum()), np.float32(1e-9))
-    products = np.empty(len(trail) + 1, np.float32)
-    for place in range(len(pool)):
+    beside = _beside(vectors, trail, strengths)
+    dimension, size = beside.shape
+    products = np.empty(size, np.float32)
+    for place in range(len(pool) if size > 1 else 0):
         if pool[place] >= len(vectors):
             continue
         vector, length = vectors[pool[place]], np.float32(0)
@@ -52,8 +44,34 @@ def _cosines(vectors: Floats, trail: Rows, strengths: Floats, pool: Rows) -> Flo
         for axis in range(dimension):
             value = vector[axis]
             length += value * value
-            for index in range(len(products)):
+            for index in range(size):
                 products[index] += value * beside[axis, index]
         if length > 0:
-            columns[0, place], columns[1, place], columns[2, place] = products[0], products[1], products[1:].max()
+            nearest = products[1]
+            for index in range(2, size):
+                nearest = max(nearest, products[index])
+            columns[0, place], columns[1, place], columns[2, place] = products[0], products[1], nearest
     return columns
+
+
+@compiled
+def _beside(vectors: Floats, trail: Rows, strengths: Floats) -> Floats:
+    """float32 [d, 1 + m]: the direction of the weighted centre of the m rows of the trail with a vector, then these."""
+    dimension, length, strongest = vectors.shape[1], np.float32(0), np.float32(0)
+    known = np.empty(len(trail), np.bool_)
+    for index in range(len(trail)):
+        known[index] = trail[index] < len(vectors) and vectors[trail[index]].any()
+        if known[index]:
+            strongest = max(strongest, strengths[index])
+    beside, size = np.zeros((dimension, known.sum() + 1), np.float32), 1
+    for index in range(len(trail)):
+        if known[index]:
+            for axis in range(dimension):
+                beside[axis, size] = vectors[trail[index], axis]
+                beside[axis, 0] += vectors[trail[index], axis] * (strengths[index] / strongest)
+            size += 1
+    for axis in range(dimension):
+        length += beside[axis, 0] * beside[axis, 0]
+    for axis in range(dimension):
+        beside[axis, 0] /= max(np.sqrt(length), np.float32(1e-9))
+    return beside

@@ -39,9 +39,9 @@ def _columns(index: Ints, votes: Floats, ranks: Floats) -> Floats:
     for place in range(sources):
         said, rank, best = votes[index[place]], ranks[index[place]], np.float32(0)
         for member in range(members):
-            best = max(best, said[member])  # a comparison with NaN is false
-        columns[place], columns[2 * sources + place] = said, rank
+            best = max(best, said[member])
         for member in range(members):
+            columns[place, member], columns[2 * sources + place, member] = said[member], rank[member]
             columns[sources + place, member] = said[member] / best if best > 0 else said[member]
             if not np.isnan(said[member]):
                 agreeing[member] += 1
