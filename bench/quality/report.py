@@ -52,12 +52,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a run before it is made; a target is a number, NaN for none, or the name of a row to beat."""
+    """What is known of a run before it is made; a target is a number, NaN for none, or the name of a row to beat.
+
+    `judged` names the row that targets are set for.
+    """
 
     figures: Sequence[str]
     must: Mapping[str, float | str]
     aim: Mapping[str, float]
     published: Sequence[Row]
+    judged: str
 
 
 def known(run: str) -> Known:
@@ -69,7 +73,7 @@ def known(run: str) -> Known:
         for name, *values, source in entry["published"]
     ]
     must, aim = (dict(zip(names, entry[target], strict=True)) for target in ("must", "aim"))
-    return Known(names, must, aim, rows)
+    return Known(names, must, aim, rows, entry.get("judged", HYBRID))
 
 
 def printed(found: Found, *, compared: bool) -> Iterator[str]:
@@ -118,7 +122,8 @@ def _remarks(found: Found, to: Known, *, compared: bool) -> Iterator[str]:
     if hybrid is None:
         return
     if compared:
-        yield from (line for name in to.figures for line in _judged(name, hybrid, found, to))
+        judged = next((row for row in found.rows if row.name == to.judged), hybrid)
+        yield from (line for name in to.figures for line in _judged(name, judged, found, to))
     for name, least in (("precision@10", hybrid.means.get("precision@10")), *_pool(found)):
         if least is not None:
             usual = USUAL[name]
@@ -132,12 +137,12 @@ def _pool(found: Found) -> list[tuple[str, float]]:
     return [("candidate recall@100", found.candidates["pool"])] if "pool" in found.candidates else []
 
 
-def _judged(name: str, hybrid: Row, found: Found, to: Known) -> Iterator[str]:
+def _judged(name: str, row: Row, found: Found, to: Known) -> Iterator[str]:
     for what, target in (("must reach", to.must[name]), ("aim", to.aim[name])):
         if isinstance(target, str):
-            beaten = next((row.means[name] for row in found.rows if row.name == target), math.nan)
-            words, met = f"{what} more than {target}, {beaten:.4f}", hybrid.means[name] > beaten
+            beaten = next((other.means[name] for other in found.rows if other.name == target), math.nan)
+            words, met = f"{what} more than {target}, {beaten:.4f}", row.means[name] > beaten
         else:
-            words, met, beaten = f"{what} {target}", hybrid.means[name] >= target, target
+            words, met, beaten = f"{what} {target}", row.means[name] >= target, target
         if not math.isnan(beaten):
-            yield f"{name} {hybrid.means[name]:.4f}, {words}: {'met' if met else 'MISSED'}"
+            yield f"{name} of {row.name} {row.means[name]:.4f}, {words}: {'met' if met else 'MISSED'}"

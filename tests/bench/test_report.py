@@ -31,9 +31,9 @@ def test_targets_are_judged_by_the_point_estimate() -> None:
 
     lines = list(printed(found, compared=True))
 
-    assert "- recall@20 0.5521, must reach 0.552: met" in lines
-    assert "- recall@20 0.5521, aim 0.565: MISSED" in lines
-    assert "- mrr@20 0.2029, must reach 0.203: MISSED" in lines
+    assert "- recall@20 of hybrid 0.5521, must reach 0.552: met" in lines
+    assert "- recall@20 of hybrid 0.5521, aim 0.565: MISSED" in lines
+    assert "- mrr@20 of hybrid 0.2029, must reach 0.203: MISSED" in lines
     assert "- recall@20: hybrid over popularity +0.5400 [-0.1000, +0.6000], no gain" in lines
     assert "- precision@10 0.0900; the usual target of 0.6 is 0.5100 short" in lines
     assert "- candidate recall@100 0.7000; the usual target of 0.8 is 0.1000 short" in lines
@@ -41,14 +41,13 @@ def test_targets_are_judged_by_the_point_estimate() -> None:
     assert any(".5421 to .5621" in line for line in lines)
 
 
-def test_a_target_may_be_a_row_of_the_same_table() -> None:
-    figures = {f"ndcg_at_{k}": 0.5 for k in (1, 5, 10, 20)}
-    better = {name: value + 0.1 for name, value in figures.items()}
-    rows = [row("BM25 of titles", "floor", **figures), row(HYBRID, HYBRID, **better)]
+def test_a_target_may_be_a_row_of_the_same_table_and_set_for_a_layer() -> None:
+    floor, content, hybrid = ({f"ndcg_at_{k}": value for k in (1, 5, 10, 20)} for value in (0.5, 0.6, 0.7))
+    rows = [row("BM25 of titles", "floor", **floor), row("content", "layer", **content), row(HYBRID, HYBRID, **hybrid)]
 
     lines = list(printed(Found("amazon-games-rerank", 2, 3, rows), compared=True))
 
-    assert "- ndcg@10 0.6000, must reach more than BM25 of titles, 0.5000: met" in lines
+    assert "- ndcg@10 of content 0.6000, must reach more than BM25 of titles, 0.5000: met" in lines
 
 
 def test_a_sample_is_not_compared_with_what_is_published() -> None:

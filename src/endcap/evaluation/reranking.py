@@ -22,6 +22,7 @@ from endcap.features.affinity import Affinity
 from endcap.features.items import ItemFacts
 from endcap.features.okapi import Okapi, fit_okapi
 from endcap.features.similarity import Similarity
+from endcap.features.words import Words
 from endcap.ranking import Ranker
 from endcap.ranking.blend import Blend
 from endcap.state import Memory
@@ -112,7 +113,7 @@ def reranking_layers(learned: Learned, shop: Shop, profile: Profile) -> Layers:
 
 def _tells_of_content(family: Feature) -> bool:
     """Whether no line of another shopper enters `family`."""
-    return isinstance(family, Okapi | Affinity) or (isinstance(family, Similarity) and family.space == CONTENT)
+    return isinstance(family, Okapi | Affinity | Words) or (isinstance(family, Similarity) and family.space == CONTENT)
 
 
 def _of(families: Iterable[Feature], kind: type[Feature]) -> tuple[Feature, ...]:

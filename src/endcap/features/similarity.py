@@ -31,26 +31,20 @@ class Similarity:
 
 @compiled
 def _cosines(vectors: Floats, trail: Rows, strengths: Floats, pool: Rows) -> Floats:
-    """Every row's products are summed in one order, so equal items tie; those with all of the trail go side by side."""
     columns = np.full((3, len(pool)), np.nan, np.float32)
-    beside = _beside(vectors, trail, strengths)
-    dimension, size = beside.shape
-    products = np.empty(size, np.float32)
-    for place in range(len(pool) if size > 1 else 0):
-        if pool[place] >= len(vectors):
-            continue
-        vector, length = vectors[pool[place]], np.float32(0)
-        products[:] = 0
-        for axis in range(dimension):
-            value = vector[axis]
-            length += value * value
-            for index in range(size):
-                products[index] += value * beside[axis, index]
-        if length > 0:
-            nearest = products[1]
-            for index in range(2, size):
-                nearest = max(nearest, products[index])
-            columns[0, place], columns[1, place], columns[2, place] = products[0], products[1], nearest
+    beside, mine = _beside(vectors, trail, strengths), np.zeros((len(pool), vectors.shape[1]), np.float32)
+    if beside.shape[1] == 1:
+        return columns
+    for place in range(len(pool)):
+        if pool[place] < len(vectors):
+            mine[place] = vectors[pool[place]]
+    products = np.dot(mine, beside)
+    for place in range(len(pool)):
+        if mine[place].any():
+            nearest = products[place, 1]
+            for index in range(2, beside.shape[1]):
+                nearest = max(nearest, products[place, index])
+            columns[0, place], columns[1, place], columns[2, place] = products[place, 0], products[place, 1], nearest
     return columns
 
 
