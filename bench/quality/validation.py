@@ -17,7 +17,7 @@ from convert import OUT, SHARED, convert
 from endcap.backends.encoder.lexical import fit_lexical
 from endcap.evaluation import Terms
 from endcap.evaluation.datasets import read_dataset
-from endcap.evaluation.stages import inner_fold, outer_fold
+from endcap.evaluation.stages import inner_folds, outer_fold
 from endcap.metrics import METRICS, figures
 from endcap.pipeline import candidates
 from endcap.training import Learned, Protocol
@@ -62,7 +62,7 @@ def prepared(name: str, cases: int, shared: Path, report: Callable[[str], None])
     outer = outer_fold(dataset, history, Terms(stage="validation"))
     known = history.where(outer.learned)
     profile = shape_of(known, timed=dataset.timed)
-    folds = Folds(outer, inner_fold(dataset, history, outer, profile))
+    folds = Folds(outer, inner_folds(dataset, history, outer, profile))
     learned = learn_fold(dataset.corpus, history, folds, profile, report)
     kept = np.zeros(len(outer.asked.target), np.bool_)
     kept[np.linspace(0, len(kept) - 1, min(cases, len(kept))).astype(np.int64)] = True

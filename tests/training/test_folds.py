@@ -12,6 +12,7 @@ from endcap.training import Corpus
 from endcap.training.folds import (
     asked_cases,
     asked_fold,
+    in_parts,
     last_lines_fold,
     latest_sessions,
     next_item_fold,
@@ -134,6 +135,24 @@ def test_a_refund_after_the_line_held_back_is_held_back_and_not_asked() -> None:
 
     assert found.asked.target.tolist() == [2]
     assert found.learned.tolist() == [True, True, False, False]
+
+
+def test_each_part_lacks_the_lines_of_its_own_shoppers_alone() -> None:
+    _, history = history_of(
+        [line for shopper in range(5) for line in views(1, 2, 3, shopper=shopper, at=START - shopper * DAY)]
+    )
+    learned = np.ones(15, np.bool_)
+    whole = last_lines_fold(history, learned, 1)
+    parts = in_parts(history, whole, learned, 2)
+
+    for part in parts:
+        assert np.flatnonzero(~part.learned).tolist() == part.asked.target.tolist()
+    assert sorted(target for part in parts for target in part.asked.target.tolist()) == whole.asked.target.tolist()
+    first_lines = {history.offset[begin] for begin in parts[0].asked.begin}
+    assert first_lines == set(sorted(history.offset[history.starts[:-1]])[::2])
+    (alone,) = in_parts(history, whole, learned, 1)
+    assert alone.learned.tolist() == whole.learned.tolist()
+    assert alone.asked.target.tolist() == whole.asked.target.tolist()
 
 
 def test_latest_sessions_leave_out_one_that_holds_more_than_a_third() -> None:

@@ -17,7 +17,7 @@ from endcap.evaluation.contest import Contender, Contest, Report, measure
 from endcap.evaluation.datasets import Dataset
 from endcap.evaluation.reranking import Lists, fit_texts, listed_fold, reranking_layers
 from endcap.evaluation.results import Evaluation, Split, Terms
-from endcap.evaluation.stages import inner_fold, outer_fold
+from endcap.evaluation.stages import inner_folds, outer_fold
 from endcap.evaluation.tally import Listing
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.retrieval import Source
@@ -73,7 +73,7 @@ def evaluate_dataset(
     profile = replace(profile, timed=profile.timed and dataset.timed)
     told = "the profile has" if chosen else "data has"
     report(f"{told} the shape of {profile.shape}: {len(history):,} lines of {len(history.keys):,} people")
-    folds = Folds(outer, inner_fold(dataset, history, outer, profile))
+    folds = Folds(outer, inner_folds(dataset, history, outer, profile))
     also = fit_texts if lists is not None else lambda _: ()
     learned = learn_fold(dataset.corpus, history, folds, profile, report, also)
     known, policy = history.where(outer.learned), quota_policy(profile)

@@ -15,6 +15,7 @@ from endcap.training.folds import (
     Fold,
     Hides,
     asked_fold,
+    in_parts,
     last_lines_fold,
     latest_sessions,
     next_item_fold,
@@ -75,11 +76,11 @@ def _inside(dataset: Dataset, history: History, lines: Bools) -> tuple[Ints, Int
     return inside, before[inside]
 
 
-def inner_fold(dataset: Dataset, history: History, outer: Fold, profile: Profile) -> Fold:
+def inner_folds(dataset: Dataset, history: History, outer: Fold, profile: Profile) -> tuple[Fold, ...]:
     """What the ranker learns from: the end of what `outer` learns from, asked of the rest of it."""
     if dataset.protocol != "next-item":
         fold = last_lines_fold(history, outer.learned, profile.held_back, outer.hides)
-        return fold._replace(drawn=outer.drawn)
+        return in_parts(history, fold._replace(drawn=outer.drawn), outer.learned, profile.parts)
     latest = latest_sessions(history, outer.learned, profile.most_cases * 3 // 2)
     fold = next_item_fold(history, outer.learned & ~latest, _inside(dataset, history, latest), outer.hides)
-    return fold._replace(own=outer.own)
+    return (fold._replace(own=outer.own),)

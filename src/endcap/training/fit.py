@@ -120,34 +120,35 @@ def learn(
 def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
     corpus: Corpus, history: History, folds: Folds, profile: Profile, report: Report, also: Also = lambda _: ()
 ) -> Learned:
-    """Fit sources on what `inner` learns from, replay what it asks, refit the sources on what `outer` learns from.
+    """Fit sources on what each of `inner` learns from, replay what it asks, refit them on what `outer` learns from.
 
     `also` fits further features on the shop as it then stands.
     """
-    policy, inner = quota_policy(profile), folds.inner
-    before = history.where(inner.learned)
-    report(f"fitting the sources on {len(before):,} lines")
-    shop = standing(corpus, before)
-    fitted = _with(fit_sources(before, shop, ends(before), profile), also(shop))
-    kept = np.zeros(len(inner.asked.target), np.bool_)
-    kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), profile.most_cases)).astype(np.int64))] = True
-    report(f"replaying {int(kept.sum()):,} of {len(kept):,} requests")
-    replayed = asked_cases(history, inner, shop, kept)
-    examples = collect(replayed, _snapshot(shop, fitted, ends(before)), policy, profile.negatives)
-    names = fitted.features.schema
-    known = history.where(folds.outer.learned)
+    replayed = []
+    for inner in folds.inner:
+        shop, fitted, snapshot = _standing(corpus, history.where(inner.learned), profile, report, also)
+        kept = np.zeros(len(inner.asked.target), np.bool_)
+        most = min(len(kept), profile.most_cases // len(folds.inner))
+        kept[np.unique(np.linspace(0, len(kept) - 1, most).astype(np.int64))] = True
+        report(f"replaying {int(kept.sum()):,} of {len(kept):,} requests")
+        asked = asked_cases(history, inner, shop, kept)
+        replayed.append((fitted.features.schema, collect(asked, snapshot, quota_policy(profile), profile.negatives)))
+    _, fitted, snapshot = _standing(corpus, history.where(folds.outer.learned), profile, report, also)
+    examples = _aligned(replayed, fitted.features.schema)
+    report(f"fitting the ranker on {len(examples.wanted):,} examples")
+    sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
+    return Learned(ranked(snapshot, examples, profile), examples, sessions, fitted.encoder)
+
+
+def _standing(
+    corpus: Corpus, known: History, profile: Profile, report: Report, also: Also
+) -> tuple[Shop, Fitted, Snapshot]:
+    """The shop that stands still after `known`, all that is fitted on it, and the snapshot of that without a ranker."""
     report(f"fitting the sources on {len(known):,} lines")
     shop = standing(corpus, known)
-    fitted = _with(fit_sources(known, shop, ends(known), profile), also(shop))
-    examples = _aligned([(names, examples)], fitted.features.schema)
-    report(f"fitting the ranker on {len(examples.wanted):,} examples")
-    snapshot = ranked(_snapshot(shop, fitted, ends(known)), examples, profile)
-    sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
-    return Learned(snapshot, examples, sessions, fitted.encoder)
-
-
-def _with(fitted: Fitted, families: tuple[Feature, ...]) -> Fitted:
-    return fitted._replace(features=FeatureSet((*fitted.features.families, *families)))
+    fitted = fit_sources(known, shop, ends(known), profile)
+    fitted = fitted._replace(features=FeatureSet((*fitted.features.families, *also(shop))))
+    return shop, fitted, _snapshot(shop, fitted, ends(known))
 
 
 def quota_policy(profile: Profile) -> Policy:

@@ -57,10 +57,10 @@ class Fold(NamedTuple):
 
 
 class Folds(NamedTuple):
-    """What an evaluation learns from and asks (`outer`), and what its ranker learns from (`inner`)."""
+    """What an evaluation learns from and asks (`outer`), and what its ranker learns from, one by one (`inner`)."""
 
     outer: Fold
-    inner: Fold
+    inner: tuple[Fold, ...]
 
 
 def next_item_fold(history: History, learned: Bools, lines: tuple[Ints, Ints], hides: Hides = "none") -> Fold:
@@ -85,6 +85,23 @@ def last_lines_fold(history: History, learned: Bools, most: int, hides: Hides = 
     before = counted[:-1] - counted[history.starts[:-1]][history.shopper]
     held = learned & (after < most) & (before > 0)
     return asked_fold(history, learned & ~held, np.flatnonzero(held & (history.weight > 0)), hides)
+
+
+def in_parts(history: History, fold: Fold, learned: Bools, parts: int) -> tuple[Fold, ...]:
+    """`fold` for one of `parts` of the shoppers at a time: of `learned`, the lines of the others are learned as well.
+
+    So a ranker learns from sources that lack few of the lines they will have. Shoppers are dealt out in the order in
+    which they first came.
+    """
+    first = history.offset[np.minimum(history.starts[:-1], max(len(history) - 1, 0))]
+    part = (np.argsort(np.argsort(first)) % parts)[history.shopper]
+    return tuple(
+        fold._replace(
+            learned=learned & (fold.learned | (part != number)),
+            asked=fold.asked.where(part[fold.asked.target] == number),
+        )
+        for number in range(parts)
+    )
 
 
 def asked_fold(history: History, learned: Bools, target: Ints, hides: Hides) -> Fold:

@@ -47,6 +47,8 @@ class Profile:
     next basket."""
     held_back: int
     """How many of a shopper's last lines the ranker learns from, where no clock is common to all."""
+    parts: int
+    """Of how many parts of the shoppers one at a time holds them back: with more, sources lack fewer lines."""
     most_cases: int
     negatives: int
     ranker: RankerConfig
@@ -79,6 +81,7 @@ BASKETS: Final = Profile(
     longest_session=120,
     windows=(60, 90, 120, 150, 180, 210, 365),
     held_back=1,
+    parts=1,
     most_cases=30_000,
     negatives=40,
     ranker=RankerConfig(models=2, trees=300, learning_rate=0.05),
@@ -111,6 +114,7 @@ SESSIONS: Final = Profile(
     longest_session=60,
     windows=(10,),
     held_back=1,
+    parts=1,
     most_cases=25_000,
     negatives=40,
     ranker=RankerConfig(models=1, trees=150, learning_rate=0.12),
@@ -129,6 +133,7 @@ REVIEWS: Final = replace(
     near=Memory(step_decay=0.5, half_life_days=1000, most=10),
     session_memory=Memory(step_decay=0.7, half_life_days=1000, most=8),
     sequel=SequelConfig(dimension=128, epochs=2, reach=10, negatives=512, rate=0.08),
+    parts=3,
     quota=80,
     ranker=RankerConfig(models=2, trees=200, learning_rate=0.05),
 )  # fmt: skip

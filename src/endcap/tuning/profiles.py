@@ -22,7 +22,7 @@ NAMES: Final = (*SOURCES, *(f"near_{space}" for space in SPACES))
 """What `left_out` may name."""
 
 _LARGEST: Final = 1_000_000
-_MOST: Final = {"leaves": MOST_LEAVES}
+_MOST: Final = {"leaves": MOST_LEAVES, "parts": 20}
 _SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate"})
 _MAY_BE_NOTHING: Final = frozenset({
     "window", "decay", "backward", "size_power", "popularity_power", "shrinkage", "least_steps", "idf_power", "again",

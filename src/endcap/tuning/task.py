@@ -15,7 +15,7 @@ from endcap.domain.instants import iso
 from endcap.errors import GateRefused
 from endcap.evaluation.datasets import Dataset
 from endcap.evaluation.results import Terms
-from endcap.evaluation.stages import inner_fold, outer_fold
+from endcap.evaluation.stages import inner_folds, outer_fold
 from endcap.policy import Policy
 from endcap.training import Case, Corpus, Learned, Protocol, Shop, learn
 from endcap.training.fit import Report, learn_fold, quota_policy
@@ -72,7 +72,7 @@ def sequence_task(dataset: Dataset, *, exclude_current: bool = False) -> Task:
         return asked_cases(history, outer, shop, _evenly(outer, most))
 
     def learned(profile: Profile, report: Report) -> Learned:
-        folds = Folds(outer, inner_fold(dataset, history, outer, profile))
+        folds = Folds(outer, inner_folds(dataset, history, outer, profile))
         return learn_fold(dataset.corpus, history, folds, profile, report)
 
     current = ", current item excluded" if exclude_current else ""
