@@ -135,7 +135,7 @@ REVIEWS: Final = replace(
     sequel=SequelConfig(dimension=128, epochs=2, reach=10, negatives=512, rate=0.08),
     parts=3,
     quota=80,
-    ranker=RankerConfig(models=2, trees=200, learning_rate=0.05),
+    ranker=RankerConfig(models=4, trees=200, learning_rate=0.05),
 )  # fmt: skip
 
 
