@@ -18,7 +18,7 @@ from endcap.retrieval.tables import Table, table_of
 from endcap.training.history import History
 
 DIMENSION: Final = 64
-_BLOCK: Final = 1024
+_BLOCK: Final = 256
 _COMMON: Final = 1_000
 """Words of more rows than this make none of them neighbours."""
 _LONGEST: Final = 200
