@@ -123,7 +123,7 @@ def _remarks(found: Found, to: Known, *, compared: bool) -> Iterator[str]:
         return
     if compared:
         judged = next((row for row in found.rows if row.name == to.judged), hybrid)
-        yield from (line for name in to.figures for line in _judged(name, judged, found, to))
+        yield from (line for name in to.figures if name in judged.means for line in _judged(name, judged, found, to))
     for name, least in (("precision@10", hybrid.means.get("precision@10")), *_pool(found)):
         if least is not None:
             usual = USUAL[name]
