@@ -1,5 +1,6 @@
 """Refresh: a new item is in the lists within a minute, without training and by itself; a newer training stays."""
 
+import os
 import re
 import subprocess
 import sys
@@ -112,7 +113,9 @@ def test_a_refresh_links_what_was_learned_and_names_its_parent(shop: Path) -> No
     add_item(opened)
     parent = opened.registry().current("snapshot")
     assert parent is not None
+    priority = os.nice(0)
     version = app.refresh(opened, lambda _: None)
+    assert os.nice(0) == priority
     assert version is not None
     assert opened.registry().current("snapshot") == version
     files = [opened.registry().fetch("snapshot", each) for each in (parent, version)]

@@ -1,8 +1,7 @@
 """New items in every list, without training: a child of the current snapshot, also while a server holds the log."""
 
-import os
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from endcap.app.learning import ENCODER, published
 from endcap.app.shop import CURRENT, PUBLIC_KEY, Report, Shop
@@ -16,20 +15,16 @@ if TYPE_CHECKING:
     from endcap.state import Shelf
     from endcap.training import News
 
-_NICE: Final = 10
-
 
 def refresh(shop: Shop, report: Report) -> str | None:
     """The version of the current snapshot with all that the catalog knows now; None where it has nothing new.
 
-    Works at low priority. Raises: GateRefused where no snapshot is current, or another became it meanwhile.
+    Raises: GateRefused where no snapshot is current, or another became it meanwhile.
     """
     from endcap.backends.encoder.lexical import lexical_of
     from endcap.releases import SEALED, read_sides, read_snapshot
     from endcap.training import refreshed
 
-    with suppress(AttributeError, OSError):
-        os.nice(_NICE)
     registry = shop.registry()
     current = registry.current("snapshot", CURRENT)
     if current is None:

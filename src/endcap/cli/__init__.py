@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 `doctor` found a failure; 2 a wrong call or an error that 
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -19,6 +20,8 @@ from endcap.errors import EndcapError, InvalidRequest
 
 INTERRUPTED: Final = 130
 """The exit code of Ctrl-C."""
+NICE: Final = 10
+"""By so much a refresh steps back behind the server beside it."""
 
 app = typer.Typer(
     name="endcap",
@@ -120,6 +123,8 @@ def refresh(shop: ShopOption = SHOP) -> None:
     from endcap import app as root
     from endcap.cli.terminal import stages
 
+    with suppress(AttributeError, OSError):
+        os.nice(NICE)
     with stages() as report:
         version = root.refresh(root.open_shop(shop, os.environ), report)
     if version is None:
