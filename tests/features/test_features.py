@@ -20,25 +20,30 @@ from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Memory, Moment, Shelf, observe
 from endcap.training import Case, Corpus
-from endcap.training.sources import Fitted
+from endcap.training.attention import fit_attention
+from endcap.training.profile import REVIEWS
+from endcap.training.sources import ATTENTION, Fitted
 
 FAMILIES = (
     "Votes", "ItemFacts", "OwnPurchases", "Touches", "Affinity", "Links cooccurrence", "Links transitions", "Words",
-    "Following", "Similarity factors", "Similarity vectors", "Similarity content", "Context", "Okapi",
+    "Following sequel", "Following attention", "Similarity factors", "Similarity vectors", "Similarity content",
+    "Context", "Okapi",
 )  # fmt: skip
 MEMORY = Memory(step_decay=0.5, half_life_days=3, most=8)
 Seen = tuple[Request, Moment, Pool]
 
 
 def title(family: Feature) -> str:
-    of = getattr(family, "source", "") or getattr(family, "space", "")
-    return f"{type(family).__name__} {of}".strip()
+    of = (getattr(family, name, "") for name in ("source", "space", "name"))
+    return f"{type(family).__name__} {''.join(of)}".strip()
 
 
 @pytest.fixture(scope="module")
 def families(fitted: Fitted, corpus: Corpus) -> dict[str, Feature]:
     texts = [recorded.change.text["title"] for recorded in corpus.changes]
-    return {title(family): family for family in (*fitted.features.families, fit_okapi(texts, MEMORY))}
+    history, content = corpus.history(), np.zeros((len(corpus.keys), 1), np.float32)
+    attention = Following(ATTENTION, fit_attention(history, content, replace(REVIEWS.attention, epochs=1)))
+    return {title(family): family for family in (*fitted.features.families, attention, fit_okapi(texts, MEMORY))}
 
 
 @pytest.fixture
@@ -163,7 +168,7 @@ NO_LISTS = np.zeros(1, np.int64), np.empty(0, np.int32), NOTHING
 BARE: tuple[Feature, ...] = (
     Links("cooccurrence", *NO_LISTS, MEMORY),
     Words(Lexicon(*NO_LISTS, 0), MEMORY),
-    Following(Sequel(NO_VECTORS, NO_VECTORS, NOTHING, np.ones(3, np.float32))),
+    Following("sequel", Sequel(NO_VECTORS, NO_VECTORS, NOTHING, np.ones(3, np.float32))),
     Similarity("content", NO_VECTORS, MEMORY),
     fit_okapi([], MEMORY),
 )

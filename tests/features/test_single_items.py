@@ -92,7 +92,7 @@ def sequel(seed: int = 1, dimension: int = 64) -> Sequel:
 @given(ROW_LISTS, ROW_LISTS)
 def test_a_sequel_is_the_product_of_the_decayed_trail_and_the_item(trail: list[int], rows: list[int]) -> None:
     model = sequel()
-    found = Following(model).columns(*trailing(trail), pool(rows))
+    found = Following("sequel", model).columns(*trailing(trail), pool(rows))
 
     told = [(row, float(model.places[place])) for place, row in enumerate(trail[:3]) if row < ROWS]
     known = [place for place, row in enumerate(rows) if row < ROWS and row != 2 and any(row != 2 for row, _ in told)]
@@ -112,7 +112,7 @@ def tied() -> list[Feature]:
     texts = [TEXTS[3] if row == 3 else TEXTS[0] for row in same]
     return [
         Words(fit_words(texts), MEMORY),
-        Following(Sequel(one.inward, one.outward[same], one.bias[same], one.places)),
+        Following("sequel", Sequel(one.inward, one.outward[same], one.bias[same], one.places)),
     ]
 
 

@@ -165,12 +165,12 @@ def test_a_snapshot_of_an_earlier_format_is_told_with_the_remedy_which_helps(
     copy = Path(
         shutil.copytree(registry.fetch("snapshot", registry.current("snapshot", "current") or ""), shop / "old")
     )
-    text = (copy / "manifest.json").read_bytes().replace(b'"format": 3', b'"format": 2', 1)
+    text = (copy / "manifest.json").read_bytes().replace(b'"format": 4', b'"format": 2', 1)
     (copy / "manifest.json").write_bytes(text)
     (copy / "manifest.sig").write_bytes(signed(opened.read_key(app.SIGNING_KEY), text))
     registry.publish("snapshot", "earlier", copy)
     registry.label("snapshot", "current", "earlier")
-    remedy = "format 2, this release reads 3; run `endcap train` again"
+    remedy = "format 2, this release reads 4; run `endcap train` again"
     with pytest.raises(SnapshotRejected, match=remedy):
         app.recommend(opened, {"placement": "home"})
     server = start(shop, wait=False)

@@ -14,9 +14,8 @@ from endcap.policy import Policy
 from endcap.releases import new_signing_key, write_snapshot
 from endcap.snapshot import Snapshot
 from endcap.training import Corpus, Shop, cases, learn, train_layers
-from endcap.training.examples import Examples, collect
 from endcap.training.history import read_history
-from endcap.training.replay import next_baskets, next_items
+from endcap.training.replay import Examples, collect, next_baskets, next_items
 from shops import START, aisles
 
 SPLIT = START + 25 * DAY

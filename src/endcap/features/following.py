@@ -1,7 +1,7 @@
-"""How likely an item comes next, by a linear model of sequences of items."""
+"""How likely an item comes next, by a model of sequences of items."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -38,6 +38,21 @@ class Sequel:
         return vector
 
 
+class NextItem(Protocol):
+    """A model of sequences: the vector of a trail times an item's, and its bias, say how likely the item comes next."""
+
+    @property
+    def outward(self) -> Floats:
+        """float32 [rows, d]."""
+
+    @property
+    def bias(self) -> Floats:
+        """float32 [rows], 0 where a row was never learned."""
+
+    def trail(self, rows: Rows) -> Floats:
+        """float32 [d]: the vector of a trail `rows`, newest first; 0 where nothing of it was learned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Following:
     """The model's score of every member, against the pool's best, and the place it gives.
@@ -52,27 +67,28 @@ class Following:
     >>> pool = Pool(np.array([1, 2], np.int32), (), *np.empty((2, 0, 2), np.float32))
     >>> inward, outward = np.array([[[1], [0], [0]], [[0], [0], [2]]], np.float32)
     >>> sequel = Sequel(inward, outward, np.array([-1, -1, -1], np.float32), places=np.ones(1, np.float32))
-    >>> Following(sequel).columns(request, moment, pool).round(3)
+    >>> Following("sequel", sequel).columns(request, moment, pool).round(3)
     array([[-1.,  1.],
            [-2.,  0.],
            [ 1.,  0.]], dtype=float32)
     """
 
-    sequel: Sequel
+    name: str
+    model: NextItem
 
     @property
     def names(self) -> tuple[str, ...]:
         """NaN where nothing of the trail was learned, or not the item."""
-        return ("sequel", "sequel_behind", "sequel_rank")
+        return (self.name, f"{self.name}_behind", f"{self.name}_rank")
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """float32 [3, n]."""
         columns = np.full((3, len(pool)), np.nan, np.float32)
-        sequel = self.sequel
-        trail = sequel.trail(moment.trail.rows)
+        model = self.model
+        trail = model.trail(moment.trail.rows)
         if not trail.any():
             return columns
-        known, scores = _scores(sequel.outward, sequel.bias, pool.rows, trail)
+        known, scores = _scores(model.outward, model.bias, pool.rows, trail)
         if len(known):
             columns[0, known], columns[1, known], columns[2, known] = scores, scores - scores.max(), places(scores)
         return columns

@@ -22,6 +22,7 @@ from endcap.domain.ids import ItemKey
 from endcap.errors import SnapshotRejected
 from endcap.features import FeatureSet
 from endcap.features.affinity import Affinity
+from endcap.features.attention import Attention, Block
 from endcap.features.context import Context
 from endcap.features.following import Following, Sequel
 from endcap.features.history import OwnPurchases, Touches
@@ -43,17 +44,17 @@ from endcap.retrieval.tables import Table
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Memory
 
-FORMAT: Final = 3
-"""Formats 1 and 2 held other features and trees than are computed now: they are not read, but trained anew."""
+FORMAT: Final = 4
+"""Formats 1 to 3 held other features and trees than are computed now: they are not read, but trained anew."""
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {
     part.__name__: part
     for part in (
-        Affinity, Blend, CategoryPopularity, Context, FeatureSet, Following, ItemFacts, ItemStatistics, Lexicon, Links,
-        Memory,
-        Neighbours, OwnPurchases, Personal, Recent, RegionPopularity, Sequel, SessionConfig, SessionIndex,
-        SessionNeighbours, Shortlist, Similarity, Snapshot, Table, Touches, Trees, Votes, Words,
+        Affinity, Attention, Blend, Block, CategoryPopularity, Context, FeatureSet, Following, ItemFacts,
+        ItemStatistics, Lexicon, Links, Memory, Neighbours, OwnPurchases, Personal, Recent, RegionPopularity, Sequel,
+        SessionConfig, SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot, Table, Touches, Trees, Votes,
+        Words,
     )
 }  # fmt: skip
 

@@ -17,12 +17,11 @@ from endcap.ranking.blend import Blend
 from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
-from endcap.training.examples import Examples, collect
 from endcap.training.folds import Folds, asked_cases, ends, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
-from endcap.training.replay import PLACEMENT, Case, Protocol, next_baskets, next_items
+from endcap.training.replay import PLACEMENT, Case, Examples, Protocol, collect, next_baskets, next_items
 from endcap.training.sources import LAYERS, Fitted, fit_sources
 
 Report = Callable[[str], None]

@@ -10,6 +10,7 @@ from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
 from endcap.retrieval.sessions import SessionConfig
 from endcap.state import Memory
+from endcap.training.attention import AttentionConfig
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig
 from endcap.training.ranker import RankerConfig
@@ -28,7 +29,7 @@ class Profile:
     timed: bool
     """Whether times are known: without them hour and weekday are no features."""
     left_out: frozenset[str]
-    """Sources and spaces of vectors that are not fitted."""
+    """Sources, models and spaces of vectors that are not fitted."""
     cooccurrence: PairConfig
     transitions: PairConfig
     near: Memory
@@ -37,6 +38,7 @@ class Profile:
     factors: FactorConfig
     sequel: SequelConfig
     sequel_most: int
+    attention: AttentionConfig
     personal_basket_decay: float
     personal_half_life: float
     session_memory: Memory
@@ -56,10 +58,12 @@ class Profile:
     quotas: Mapping[str, int]
 
 
+_ATTENTION: Final = AttentionConfig(dimension=64, reach=16, epochs=16, negatives=512, rate=0.003, kept=0.6)
+
 BASKETS: Final = Profile(
     shape="baskets",
     timed=True,
-    left_out=frozenset({"recent", "sequel", "words"}),
+    left_out=frozenset({"recent", "sequel", "attention", "words"}),
     cooccurrence=PairConfig(
         window=0, reach=100, decay=1.0, backward=1.0, half_life_days=30, size_power=1.3,
         popularity_power=0.3, shrinkage=10, most=100, own_power=0.3,
@@ -74,6 +78,7 @@ BASKETS: Final = Profile(
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=240),
     sequel=SequelConfig(dimension=64, epochs=5, reach=10, negatives=256, rate=0.08),
     sequel_most=60,
+    attention=_ATTENTION,
     personal_basket_decay=0.9,
     personal_half_life=160,
     session_memory=Memory(step_decay=0.9, half_life_days=90, most=40),
@@ -92,7 +97,7 @@ BASKETS: Final = Profile(
 SESSIONS: Final = Profile(
     shape="sessions",
     timed=True,
-    left_out=frozenset({"factors", "near_vectors", "words"}),
+    left_out=frozenset({"factors", "near_vectors", "attention", "words"}),
     cooccurrence=PairConfig(
         window=8, reach=20, decay=0.8, backward=0.7, half_life_days=200, size_power=0.15,
         popularity_power=0.25, shrinkage=30, most=200,
@@ -107,6 +112,7 @@ SESSIONS: Final = Profile(
     factors=FactorConfig(alpha=10, regularization=10, half_life_days=30),
     sequel=SequelConfig(dimension=64, epochs=2, reach=10, negatives=512, rate=0.08),
     sequel_most=60,
+    attention=_ATTENTION,
     personal_basket_decay=0.85,
     personal_half_life=60,
     session_memory=Memory(step_decay=0.45, half_life_days=3, most=5),

@@ -9,7 +9,7 @@ import numpy as np
 from endcap.features.votes import Votes
 from endcap.ranking.blend import Blend
 from endcap.ranking.trees import MOST_LEAVES, Trees
-from endcap.training.examples import Examples
+from endcap.training.replay import Examples
 
 if TYPE_CHECKING:
     from lightgbm import Booster

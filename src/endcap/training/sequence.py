@@ -1,11 +1,11 @@
-"""Vectors of what follows what: a linear model of sequences, fitted by sampled softmax.
+"""What follows what: the lines that models of sequences learn from, and a linear one, fitted by sampled softmax.
 
 The shopper's last items, weighted by their places, are summed to one vector; the product with an item's outward vector
 says how likely that item comes next. Knows nothing of people: a shopper is folded in from their last items.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,6 +17,76 @@ from endcap.training.history import History
 _SEED: Final = 11
 _GRID: Final = 2**20
 _FIRST_SUM: Final = 1e-3
+
+
+class Lines(NamedTuple):
+    """`item` int64 [lines] indexes `known`, the rows that occur; a line's sequence starts at `begins` int64 [lines].
+
+    `target` int64: the lines that are to be told from those before them.
+    """
+
+    known: Rows
+    item: Ints
+    begins: Ints
+    target: Ints
+
+    @classmethod
+    def of(cls, history: History, sequence: Rows, most: int) -> Self:
+        """The lines of `history` that count, each to follow the one before it in its `sequence`.
+
+        Of more than `most` the latest are to be told.
+        """
+        counted = history.weight > 0
+        known, item = np.unique(history.group[counted], return_inverse=True)
+        sequence = sequence[counted]
+        first = np.r_[True, sequence[1:] != sequence[:-1]][: len(sequence)]
+        begins = np.maximum.accumulate(np.where(first, np.arange(len(sequence)), 0))
+        target = np.flatnonzero(~first)
+        if len(target) > most:
+            target = np.sort(target[np.argsort(history.time[counted][target], kind="stable")[-most:]])
+        return cls(known, item.astype(np.int64), begins, target)
+
+
+class Lot(NamedTuple):
+    """Items drawn by popularity^0.75 (Mikolov et al. 2013), as a `grid` int64 of equal shares.
+
+    `drawn` float32 [items] is the logarithm of how often each is expected among those drawn.
+    """
+
+    grid: Ints
+    drawn: Floats
+
+    @classmethod
+    def of(cls, lines: Lines, negatives: int) -> Self:
+        """The lot of `lines`, of which `negatives` are drawn at a time."""
+        items = len(lines.known)
+        share = (np.bincount(lines.item, minlength=items) + 0.1) ** 0.75
+        share /= max(share.sum(), 1e-9)
+        grid = np.searchsorted(np.cumsum(share), (np.arange(_GRID) + 0.5) / _GRID).clip(0, max(items - 1, 0))
+        return cls(grid, np.log(share * negatives).astype(np.float32))
+
+    def some(self, draw: np.random.Generator, negatives: int) -> Ints:
+        """int64 [negatives]: items, some of them more than once."""
+        return self.grid[draw.integers(0, _GRID, negatives)]
+
+
+def near_content(lines: Lines, content: Floats, shape: tuple[int, float], draw: np.random.Generator) -> Floats:
+    """float32 [items, dimension]: vectors that set out from those in `content` float32 [rows, d].
+
+    `shape` is the dimension and the standard deviation of the chance that is added.
+    """
+    dimension, chance = shape
+    vectors = draw.normal(0, chance, (len(lines.known), dimension)).astype(np.float32)
+    shared = content[lines.known, :dimension]
+    vectors[:, : shared.shape[1]] += shared
+    return vectors
+
+
+def spread(values: Floats, known: Rows, rows: int) -> Floats:
+    """`values` of the rows `known` among all `rows`, 0 elsewhere."""
+    full = np.zeros((rows, *values.shape[1:]), np.float32)
+    full[known] = values
+    return full
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +114,24 @@ def fit_sequel(history: History, content: Floats, config: SequelConfig) -> Seque
     popularity^0.75 (Mikolov et al. 2013) and corrected for it (Bengio & Senécal 2008); AdaGrad (Duchi et al. 2011) with
     one sum a row. Of more than `most` lines the latest teach.
     """
-    counted = history.weight > 0
-    known, line = np.unique(history.group[counted], return_inverse=True)
-    session = history.session[counted]
-    first = np.r_[True, session[1:] != session[:-1]][: len(session)]
-    begins = np.maximum.accumulate(np.where(first, np.arange(len(session)), 0))
-    target = np.flatnonzero(~first)
-    if len(target) > config.most:
-        target = np.sort(target[np.argsort(history.time[counted][target], kind="stable")[-config.most :]])
-    line = line.astype(np.int64)
-    draw = np.random.Generator(np.random.Philox(_SEED))
-    shape = len(known), config.dimension
-    inward, outward = (draw.normal(0, 0.1, shape).astype(np.float32) for _ in range(2))
-    for vectors in (inward, outward):
-        shared = content[known, : config.dimension]
-        vectors[:, : shared.shape[1]] += shared
+    lines = Lines.of(history, history.session, config.most)
+    known, target = lines.known, lines.target
+    lot, draw = Lot.of(lines, config.negatives), np.random.Generator(np.random.Philox(_SEED))
+    inward, outward = (near_content(lines, content, (config.dimension, 0.1), draw) for _ in range(2))
     bias, places = np.zeros(len(known), np.float32), (0.75 ** np.arange(config.reach)).astype(np.float32)
     sums = [np.full(len(known), _FIRST_SUM, np.float32) for _ in range(3)]
-    share = (np.bincount(line, minlength=len(known)) + 0.1) ** 0.75
-    share /= max(share.sum(), 1e-9)
-    grid = np.searchsorted(np.cumsum(share), (np.arange(_GRID) + 0.5) / _GRID).clip(0, max(len(known) - 1, 0))
-    drawn = np.log(share * config.negatives).astype(np.float32)
     place_sums = np.ones(config.reach, np.float32)
     with threadpool_limits(1, "blas"):
         for _ in range(config.epochs if len(target) else 0):
             order = draw.permutation(target)
             for at in range(0, len(order), config.batch):
                 some = order[at : at + config.batch]
-                others = grid[draw.integers(0, _GRID, config.negatives)]
                 _descend(
-                    line, begins[some], some, others, inward, outward, bias, places, sums[0], sums[1], sums[2],
-                    place_sums, drawn, config.rate,
+                    lines.item, lines.begins[some], some, lot.some(draw, config.negatives), inward, outward, bias,
+                    places, sums[0], sums[1], sums[2], place_sums, lot.drawn, config.rate,
                 )  # fmt: skip
     rows = len(content)
-    return Sequel(_spread(inward, known, rows), _spread(outward, known, rows), _spread(bias, known, rows), places)
-
-
-def _spread(values: Floats, known: Rows, rows: int) -> Floats:
-    full = np.zeros((rows, *values.shape[1:]), np.float32)
-    full[known] = values
-    return full
+    return Sequel(spread(inward, known, rows), spread(outward, known, rows), spread(bias, known, rows), places)
 
 
 @compiled
@@ -96,7 +144,7 @@ def _descend(  # noqa: PLR0913 - a kernel takes its columns one by one
     dimension = inward.shape[1]
     trails, held = _trails(line, begins, target, inward, places), outward[others]
     slopes = np.dot(trails, held.T)
-    wanted = _slopes(slopes, line[target], others, trails, outward, bias, drawn)
+    wanted = slopes_of(slopes, line[target], others, trails, outward, bias, drawn)
     pull, push = np.dot(slopes, held), np.dot(slopes.T, trails)
     for place in range(len(others)):
         item, slope = others[place], slopes[:, place].sum()
@@ -141,7 +189,24 @@ def _length(places: Floats, back: int) -> np.float32:
 
 
 @compiled
-def _slopes(  # noqa: PLR0913 - a kernel takes its columns one by one
+def _draw_in(  # noqa: PLR0913 - a kernel takes its columns one by one
+    line: Ints, newest: int, back: int, pull: Floats, inward: Floats, places: Floats, inward_sums: Floats,
+    place_sums: Floats, rate: float,
+) -> None:  # fmt: skip
+    length, norm = _length(places, back), np.dot(pull, pull) / len(pull)
+    for place in range(back):
+        item, weight = line[newest - place], places[place] / length
+        slope = np.dot(pull, inward[item]) / length
+        place_sums[place] += slope * slope
+        places[place] -= 0.1 * rate * slope / np.sqrt(place_sums[place])
+        inward_sums[item] += weight * weight * norm
+        step = np.float32(rate * weight / np.sqrt(inward_sums[item]))
+        for axis in range(len(pull)):
+            inward[item, axis] -= step * pull[axis]
+
+
+@compiled
+def slopes_of(  # noqa: PLR0913 - a kernel takes its columns one by one
     products: Floats, wanted: Ints, others: Ints, trails: Floats, outward: Floats, bias: Floats, drawn: Floats
 ) -> Floats:
     """The slopes of the loss: those of `others` take the place of their `products`, those of `wanted` are returned."""
@@ -163,20 +228,3 @@ def _slopes(  # noqa: PLR0913 - a kernel takes its columns one by one
         line /= total
         slopes[question] = own / total - 1
     return slopes
-
-
-@compiled
-def _draw_in(  # noqa: PLR0913 - a kernel takes its columns one by one
-    line: Ints, newest: int, back: int, pull: Floats, inward: Floats, places: Floats, inward_sums: Floats,
-    place_sums: Floats, rate: float,
-) -> None:  # fmt: skip
-    length, norm = _length(places, back), np.dot(pull, pull) / len(pull)
-    for place in range(back):
-        item, weight = line[newest - place], places[place] / length
-        slope = np.dot(pull, inward[item]) / length
-        place_sums[place] += slope * slope
-        places[place] -= 0.1 * rate * slope / np.sqrt(place_sums[place])
-        inward_sums[item] += weight * weight * norm
-        step = np.float32(rate * weight / np.sqrt(inward_sums[item]))
-        for axis in range(len(pull)):
-            inward[item, axis] -= step * pull[axis]

@@ -28,6 +28,7 @@ from endcap.retrieval.sessions import SessionNeighbours
 from endcap.retrieval.tables import Table
 from endcap.state import Shelf
 from endcap.training import statistics
+from endcap.training.attention import fit_attention
 from endcap.training.corpus import Shop
 from endcap.training.history import History
 from endcap.training.pairs import PairConfig, fit_pairs, fit_sessions, sequences
@@ -41,7 +42,8 @@ SESSIONS_PER_ROW: Final = 300
 SHORT_TRAIL: Final = 24
 RARE: Final = 10
 LEAST_COSINE: Final = 0.15
-CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS, SEQUEL = "content", "content_rare", "category", "arrivals", "sequel"
+CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS = "content", "content_rare", "category", "arrivals"
+SEQUEL, ATTENTION = "sequel", "attention"
 WORDS: Final = "words"
 NOT_LEARNED: Final = -1e6
 
@@ -85,6 +87,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     lexicon = None if encoder is None else fit_words(shop.described())
     short = replace(profile.near, most=min(profile.near.most, SHORT_TRAIL))
     sequel = None if SEQUEL in profile.left_out else fit_sequel(history, content, profile.sequel)
+    attention = None if ATTENTION in profile.left_out else fit_attention(history, content, profile.attention)
     rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
     vectors = {"factors": factors, "vectors": embeddings, CONTENT: content}
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
@@ -117,7 +120,8 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
             if isinstance(source, Neighbours) and source.name in LINKED
         ),
         *([] if lexicon is None else [Words(lexicon, short)]),
-        *([] if sequel is None else [Following(sequel)]),
+        *([] if sequel is None else [Following(SEQUEL, sequel)]),
+        *([] if attention is None else [Following(ATTENTION, attention)]),
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.timed and profile.shape == "sessions"),
     ]

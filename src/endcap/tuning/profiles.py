@@ -13,17 +13,17 @@ from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_ty
 from endcap.errors import InvalidSettings
 from endcap.ranking.trees import MOST_LEAVES
 from endcap.training.profile import BASKETS, REVIEWS, SESSIONS, Profile
-from endcap.training.sources import LAYERS
+from endcap.training.sources import ATTENTION, LAYERS
 
 SHAPES: Final = {profile.shape: profile for profile in (SESSIONS, BASKETS, REVIEWS)}
 SPACES: Final = ("factors", "vectors", "content")
 SOURCES: Final = tuple(name for added in LAYERS.values() for name in added)
-NAMES: Final = (*SOURCES, *(f"near_{space}" for space in SPACES))
+NAMES: Final = (*SOURCES, ATTENTION, *(f"near_{space}" for space in SPACES))
 """What `left_out` may name."""
 
 _LARGEST: Final = 1_000_000
 _MOST: Final = {"leaves": MOST_LEAVES, "parts": 20}
-_SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate"})
+_SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate", "kept"})
 _MAY_BE_NOTHING: Final = frozenset({
     "window", "decay", "backward", "size_power", "popularity_power", "shrinkage", "least_steps", "idf_power", "again",
     "negatives", "quotas", "l2", "regularization", "step_decay", "own_power",
