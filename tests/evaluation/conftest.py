@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from endcap.evaluation import Evaluation, LayerFigures, Predictions, Split
+from endcap.evaluation.results import Chance
 from endcap.metrics import METRICS, Interval
 from endcap.training import LeftOut
 
@@ -46,6 +47,7 @@ def evaluation() -> Evaluation:
             rows=np.array([1, 0, 1], np.int32),
             scores=np.array([0.5, 0.25, 0.125], np.float32),
         ),
+        chances={"purchase": Chance(1.25, 1.0, 0.0125)},
         shape="baskets",
         seconds={"fit": 61.5, "popularity": 0.0002, "collaborative": 0.0004, "session": 0.0006, "hybrid": 0.0012},
     )

@@ -10,6 +10,8 @@ from endcap.domain.catalog import Change
 from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.evaluation import Contender, Contest, Evaluation, LayerFigures, Split, measure, to_json
+from endcap.evaluation.results import Chance
+from endcap.ranking.calibration import Calibration
 from endcap.state import NEWCOMER, Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
@@ -60,7 +62,8 @@ SHELF = stocked(58)
 
 def case(number: int, targets: Sequence[int], bought: Sequence[int] = (), shopper: bytes = b"") -> Case:
     request = Request("home", SPLIT.at + number, number % ITEMS, 20, shopper=shopper or number.to_bytes(16, "big"))
-    return Case(f"case {number}", request, State(NEWCOMER, SHELF), rows(targets), rows(bought))
+    viewed = np.ones(len(targets), np.uint8)
+    return Case(f"case {number}", request, State(NEWCOMER, SHELF), rows(targets), viewed, rows(bought))
 
 
 def forty() -> list[Case]:
@@ -319,3 +322,15 @@ def test_progress_is_told_in_words() -> None:
     measure(contest(POPULARITY, HYBRID), [case(number, [1]) for number in range(500)], told.append)
 
     assert told == ["250 cases ranked by 2 layers", "500 cases ranked by 2 layers"]
+
+
+def test_probabilities_of_the_last_contender_are_held_against_what_happened() -> None:
+    known = Calibration(("view", "cart"), np.array([0, 1], np.float32), np.array([[0.2, 0.2], [0, 0]], np.float32))
+
+    found = measure(replace(contest(POPULARITY), calibration=known), [case(0, [0, 59]), case(1, [58])], silent).chances
+
+    assert found["view"].told == pytest.approx(0.2 * 20)
+    assert found["view"].happened == 0.5
+    assert found["view"].error == pytest.approx(0.2 - 1 / 40)
+    assert found["cart"] == Chance(0.0, 0.0, 0.0)
+    assert measure(contest(POPULARITY), [case(0, [0])], silent).chances == {}

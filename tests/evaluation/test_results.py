@@ -8,7 +8,7 @@ from endcap.metrics import METRICS
 def test_the_json_holds_exactly_the_published_keys(evaluation: Evaluation) -> None:
     document = json.loads(to_json(evaluation))
 
-    grown = ["shape", "terms", "candidates", "strata"]
+    grown = ["shape", "terms", "candidates", "strata", "chances"]
     assert list(document) == ["protocol", "split", "cases", "layers", "left_out", *grown]
     assert document["protocol"] == "next-basket"
     assert document["split"] == "2011-10-01"
@@ -48,6 +48,7 @@ def test_shape_terms_candidates_and_cold_starts_are_told(evaluation: Evaluation)
 
     assert document["shape"] == "baskets"
     assert document["terms"] == {"stage": "validation", "fold_validation": False, "exclude_current": True}
+    assert document["chances"] == {"purchase": {"told": 1.25, "happened": 1.0, "error": 0.0125}}
     assert document["candidates"] == {"popularity": 0.2, "pool": 0.5}
     assert document["strata"]["items"] == {"0": 3, "1-5": 0, "6-20": 0, "21+": 50_000}
     assert document["layers"][3]["cold_start"]["shoppers"] == {"2-5": 0.1, "6+": 0.1}

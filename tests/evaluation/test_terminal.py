@@ -73,6 +73,13 @@ def test_candidate_recall_names_each_source_and_the_pool(evaluation: Evaluation)
     assert "precision@10 of hybrid: 0.1000, -0.5000 to the usual aim of 0.6." in printed(summary(evaluation))
 
 
+def test_probabilities_stand_beside_what_happened(evaluation: Evaluation) -> None:
+    text = " ".join(printed(summary(evaluation)).split())
+
+    assert "purchase: of its first 20 places 1.250 wanted a case by their probabilities, 1.000 in truth" in text
+    assert "calibration error 0.0125 a place" in text
+
+
 def test_cold_starts_stand_by_item_and_by_shopper_with_their_numbers(evaluation: Evaluation) -> None:
     text = printed(cold_start_table(evaluation))
 

@@ -16,7 +16,7 @@ from endcap.app import Listed
 from endcap.domain.events import KINDS
 from endcap.domain.people import SIGNALS
 from endcap.ingest import Summary
-from endcap.serving.calls import DecisionAnswer, FeatureAnswer
+from endcap.serving.calls import DecisionAnswer, FeatureAnswer, ShownAnswer
 
 WIDTH: Final = 100
 _TELLING: Final = 6
@@ -140,7 +140,7 @@ def print_explanation(answer: DecisionAnswer) -> None:
         table.add_column(name, overflow="fold")
     for item in answer.items:
         table.add_row(
-            str(item.position), f"{item.id}\n{item.title}", f"{item.score:.4f}", item.reason.text,
+            str(item.position), f"{item.id}\n{item.title}", _score(item), item.reason.text,
             _figures(item.votes, len(item.votes)), _figures(item.features, _TELLING),
         )  # fmt: skip
     console.print(table)
@@ -150,6 +150,12 @@ def print_explanation(answer: DecisionAnswer) -> None:
         ids = [dropped.id for dropped in answer.dropped if dropped.rule == rule]
         more = f" and {len(ids) - _FIRST_DROPS} more" if len(ids) > _FIRST_DROPS else ""
         console.print(f"dropped by {rule}: {', '.join(ids[:_FIRST_DROPS])}{more}", markup=False, soft_wrap=True)
+
+
+def _score(item: ShownAnswer) -> str:
+    """The score, and below it how likely the item is taken."""
+    chances = (f"{action} {100 * chance:.2g} %" for action, chance in item.chances.items())
+    return "\n".join([f"{item.score:.4f}", *chances])
 
 
 def _headlines(answer: DecisionAnswer) -> Iterator[str]:

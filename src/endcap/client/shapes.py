@@ -253,7 +253,10 @@ class FeatureAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class ShownAnswer(Struct, frozen=True, omit_defaults=True):
-    """One shown item with what spoke for it: votes of sources and feature values."""
+    """One shown item with what spoke for it: votes of sources and feature values.
+
+    `chances` says how likely it is what the shopper takes next, by action (view, cart, purchase), where that is known.
+    """
 
     id: str
     title: str
@@ -263,6 +266,7 @@ class ShownAnswer(Struct, frozen=True, omit_defaults=True):
     reason: ReasonAnswer
     votes: list[FeatureAnswer]
     features: list[FeatureAnswer]
+    chances: dict[str, float]
 
 
 class DroppedAnswer(Struct, frozen=True, omit_defaults=True):

@@ -18,7 +18,8 @@ from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.evaluation.predictions import Collector
 from endcap.evaluation.results import Evaluation, Split
-from endcap.evaluation.tally import Candidates, Census, Listing, Tally, Units
+from endcap.evaluation.tally import Candidates, Census, Listing, Reliability, Tally, Units
+from endcap.ranking.calibration import UNCALIBRATED, Calibration
 from endcap.state import Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
@@ -42,7 +43,8 @@ class Contest:
     """What is compared: contenders from the lowest layer up, and the layers left out with the reason.
 
     `propose` gives each source's first 100 rows for a request; `interactions` int64 [rows] counts those of each row
-    that are learned from. `forget` lets go of what contenders share, so that one that is asked next does all its work.
+    that are learned from; `calibration` is that of the last contender's scores. `forget` lets go of what contenders
+    share, so that one that is asked next does all its work.
     """
 
     protocol: Protocol
@@ -52,6 +54,7 @@ class Contest:
     propose: Callable[[Request, State], Mapping[str, Rows]]
     interactions: Ints
     forget: Callable[[], None] = lambda: None
+    calibration: Calibration = UNCALIBRATED
 
 
 def measure(contest: Contest, found: Iterable[Case], report: Report) -> Evaluation:
@@ -87,6 +90,7 @@ class Account:
         self._census, self._timed = Census(interactions), 0
         self._seconds = dict.fromkeys((contender.name for contender in contest.contenders), 0.0)
         self._best, self._candidates = Collector(), Candidates()
+        self._reliability = Reliability(contest.calibration)
         self._units, self._discovery_units = Units(), Units()
 
     def take(self, case: Case) -> None:
@@ -99,6 +103,7 @@ class Account:
         listings = [contender.rank(case.request, case.state) for contender in contest.contenders]
         for tally, listing in zip(self._tallies, listings, strict=True):
             tally.mixed(case, strata, listing)
+        self._reliability.take(case, listings[-1])
         self._best.add(case.id, listings[-1].rows, listings[-1].scores)
         self._candidates.add(case.targets, contest.propose(case.request, case.state), listings[-1].rows)
         if contest.protocol == "next-basket":
@@ -144,6 +149,7 @@ class Account:
             item_strata=self._census.items,
             shopper_strata=self._census.shoppers,
             predictions=self._best.collected(),
+            chances=self._reliability.found(cases),
             seconds={name: total / self._timed for name, total in self._seconds.items()},
         )
 

@@ -110,7 +110,10 @@ def _contest(protocol: Protocol, split: Split, trained: Layers, policy: Policy, 
             source.forget()
 
     contenders = tuple(_contender(layer, policy) for layer in layers)
-    return Contest(protocol, split, contenders, trained.left_out, _proposer(layers[-1].snapshot), interactions, forget)
+    best = layers[-1].snapshot
+    return Contest(
+        protocol, split, contenders, trained.left_out, _proposer(best), interactions, forget, best.ranker.calibration
+    )
 
 
 class Remembered:

@@ -58,14 +58,26 @@ class LayerFigures:
     by_shopper: Mapping[str, float]
 
 
+class Chance(NamedTuple):
+    """Of one action, over the first 20 places of all lists: how often it was to happen a case, and how often it did.
+
+    `error` is the expected calibration error a place: the mean over stretches of probability, by their places, of the
+    difference between what was told and what happened (Naeini et al. 2015, equation 3).
+    """
+
+    told: float
+    happened: float
+    error: float
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """The ladder, layer by layer, the last being the hybrid; fractions, averaged over cases.
 
     `candidates` is the recall@100 of each source of the last layer, and under `pool` the recall of all it ranked.
     `item_strata` and `shopper_strata` count the targets and cases of each stratum. `predictions` are the last layer's
-    lists. `shape` names the recognised training profile. `seconds` of `fit` in all and of each layer's name a case are
-    the clock's, and no part of what was found.
+    lists, `chances` what its probabilities were worth. `shape` names the recognised training profile. `seconds` of
+    `fit` in all and of each layer's name a case are the clock's, and no part of what was found.
     """
 
     protocol: Protocol
@@ -78,6 +90,7 @@ class Evaluation:
     item_strata: Mapping[str, int]
     shopper_strata: Mapping[str, int]
     predictions: Predictions
+    chances: Mapping[str, Chance] = field(default_factory=dict)
     shape: str = ""
     terms: Terms = Terms()
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
@@ -104,6 +117,7 @@ def to_json(evaluation: Evaluation) -> bytes:
         "terms": asdict(evaluation.terms),
         "candidates": _all_rounded(evaluation.candidates),
         "strata": {"items": dict(evaluation.item_strata), "shoppers": dict(evaluation.shopper_strata)},
+        "chances": {action: _all_rounded(found._asdict()) for action, found in evaluation.chances.items()},
     }
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

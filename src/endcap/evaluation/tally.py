@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows
-from endcap.evaluation.results import ITEM_STRATA, SHOPPER_STRATA, Intervals, LayerFigures
+from endcap.evaluation.results import ITEM_STRATA, SHOPPER_STRATA, Chance, Intervals, LayerFigures
 from endcap.metrics import (
     CUTOFFS,
     METRICS,
@@ -19,11 +19,14 @@ from endcap.metrics import (
     pessimistic_hits,
     recall,
 )
+from endcap.ranking.calibration import ACTIONS, Calibration
 from endcap.training import Case
 
 LIST: Final = 20
 """How many places of a list count for coverage and cold items."""
 
+_STRETCHES: Final = np.geomspace(0.001, 0.5, 9)
+"""The borders of stretches of probability."""
 RECALLS: Final = tuple(f"recall@{k}" for k in CUTOFFS)
 _RECALL_20: Final = METRICS.index("recall@20")
 
@@ -154,6 +157,35 @@ class Candidates:
     def recalls(self, cases: int) -> Mapping[str, float]:
         """The mean over `cases` by source, `pool` last."""
         return {name: total / cases for name, total in self._sums.items()}
+
+
+class Reliability:
+    """What the probabilities of the first LIST places were worth, action by action."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._calibration = calibration
+        self._sums = np.zeros((len(calibration.actions), 3, len(_STRETCHES) + 1))
+
+    def take(self, case: Case, listing: Listing) -> None:
+        """Take in one case: places, probabilities and what happened, by stretch of probability."""
+        rows = listing.rows[:LIST]
+        place = np.searchsorted(case.targets, rows).clip(0, len(case.targets) - 1)
+        done = np.where(case.targets[place] == rows, case.actions[place], 0)
+        told = self._calibration.of(listing.scores[:LIST])
+        for sums, action, chance in zip(self._sums, self._calibration.actions, told, strict=True):
+            stretch = np.searchsorted(_STRETCHES, chance)
+            happened = done == ACTIONS.index(action) + 1
+            for row, weights in enumerate((None, chance, happened)):
+                sums[row] += np.bincount(stretch, weights, minlength=len(_STRETCHES) + 1)
+
+    def found(self, cases: int) -> Mapping[str, Chance]:
+        """By action, over `cases`."""
+        return {
+            action: Chance(
+                told.sum() / cases, happened.sum() / cases, np.abs(told - happened).sum() / max(places.sum(), 1)
+            )
+            for action, (places, told, happened) in zip(self._calibration.actions, self._sums, strict=True)
+        }
 
 
 class Units:

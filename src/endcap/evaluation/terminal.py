@@ -21,7 +21,8 @@ def summary(evaluation: Evaluation) -> RenderableType:
     shown: list[RenderableType] = []
     for table in (ladder_table, gain_table, breadth_table, cold_start_table, source_table):
         shown += [table(evaluation), ""]
-    return Group(*shown, precision_line(evaluation), *([_times(evaluation)] if evaluation.seconds else []))
+    times = [_times(evaluation)] if evaluation.seconds else []
+    return Group(*shown, precision_line(evaluation), *chance_lines(evaluation), *times)
 
 
 def asked(evaluation: Evaluation) -> str:
@@ -126,6 +127,15 @@ def precision_line(evaluation: Evaluation) -> str:
         f"precision@10 of {last.name}: {found:.4f}, {found - aim:+.4f} to the usual aim of {aim}.\n"
         "(Of a case that wants one item it is at most 0.1.)"
     )
+
+
+def chance_lines(evaluation: Evaluation) -> list[str]:
+    """What the probabilities of the last layer's first places were worth, an action a line."""
+    return [
+        f"{action}: of its first 20 places {found.told:.3f} wanted a case by their probabilities, {found.happened:.3f} "
+        f"in truth; calibration error {found.error:.4f} a place."
+        for action, found in evaluation.chances.items()
+    ]
 
 
 def _times(evaluation: Evaluation) -> str:

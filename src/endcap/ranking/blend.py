@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from endcap.domain.arrays import Floats
+from endcap.ranking.calibration import UNCALIBRATED, Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,11 @@ class Blend:
 
     schema: tuple[str, ...]
     weights: Floats
+
+    @property
+    def calibration(self) -> Calibration:
+        """None: a blend orders."""
+        return UNCALIBRATED
 
     def score(self, features: Floats) -> Floats:
         """float32 [n] weighted sums."""

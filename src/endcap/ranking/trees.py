@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Floats, compiled
 from endcap.errors import SnapshotRejected
+from endcap.ranking.calibration import UNCALIBRATED, Calibration
 
 MOST_LEAVES = 16
 """As many as the bits of a mask."""
@@ -30,6 +31,7 @@ class Trees:
     left: NDArray[np.uint16]
     leaves: NDArray[np.float64]
     bias: float
+    calibration: Calibration = UNCALIBRATED
 
     def checked(self) -> Self:
         """These trees, if they can be scored. Raises SnapshotRejected where shapes, features or numbers cannot be."""

@@ -32,6 +32,7 @@ from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
 from endcap.features.words import Lexicon, Words
 from endcap.ranking.blend import Blend
+from endcap.ranking.calibration import Calibration
 from endcap.ranking.trees import Trees
 from endcap.releases.keys import signed, verify
 from endcap.releases.seal import SEALED
@@ -51,7 +52,7 @@ SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {
     part.__name__: part
     for part in (
-        Affinity, Attention, Blend, Block, CategoryPopularity, Context, FeatureSet, Following, ItemFacts,
+        Affinity, Attention, Blend, Block, Calibration, CategoryPopularity, Context, FeatureSet, Following, ItemFacts,
         ItemStatistics, Lexicon, Links, Memory, Neighbours, OwnPurchases, Personal, Recent, RegionPopularity, Sequel,
         SessionConfig, SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot, Table, Touches, Trees, Votes,
         Words,

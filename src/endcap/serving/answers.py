@@ -18,6 +18,7 @@ from endcap.domain.requests import Reason, Shown
 from endcap.ingest.rows import RowBook
 from endcap.ingest.texts import Texts
 from endcap.ranking import Ranker
+from endcap.ranking.calibration import UNCALIBRATED
 from endcap.serving.calls import (
     DecisionAnswer,
     DroppedAnswer,
@@ -132,11 +133,13 @@ def explanation(
 ) -> DecisionAnswer:
     """All that a decision says, without its shopper.
 
-    Given the snapshot whose ranker scored it, each feature has its effect, the strongest first.
+    Given the snapshot whose ranker scored it, an item has its chances and each feature its effect, the strongest first.
     """
     request = decision.request
     scored = snapshot and (snapshot.version, snapshot.ranker.schema) == (decision.snapshot, decision.evidence.names)
     effects = _effects(decision, snapshot.ranker) if snapshot and scored else None
+    calibration = snapshot.ranker.calibration if snapshot and scored else UNCALIBRATED
+    chances = calibration.of(np.array([shown.score for shown in decision.slate], np.float32))
     dropped = ((showcase.id(row), each.rule) for each in decision.dropped for row in each.rows.tolist())
     return DecisionAnswer(
         recommendation_id=recommendation_id,
@@ -154,12 +157,17 @@ def explanation(
         degraded=list(decision.degraded),
         short_because=decision.short_because,
         pool_size=decision.pool_size,
-        items=[_shown(index, decision, showcase, effects) for index in range(len(decision.slate))],
+        items=[
+            _shown(index, decision, showcase, effects, dict(zip(calibration.actions, each, strict=True)))
+            for index, each in enumerate(chances.T.tolist())
+        ],
         dropped=[DroppedAnswer(item, rule) for item, rule in islice(dropped, MOST_DROPPED)],
     )
 
 
-def _shown(index: int, decision: Decision, showcase: Showcase, effects: Floats | None) -> ShownAnswer:
+def _shown(
+    index: int, decision: Decision, showcase: Showcase, effects: Floats | None, chances: dict[str, float]
+) -> ShownAnswer:
     shown, evidence = decision.slate[index], decision.evidence
     features = _known(evidence.names, evidence.features[:, index])
     if effects is not None:
@@ -175,6 +183,7 @@ def _shown(index: int, decision: Decision, showcase: Showcase, effects: Floats |
         reason=showcase.reason(shown.reason),
         votes=_known(evidence.sources, evidence.votes[:, index]),
         features=features,
+        chances=chances,
     )
 
 

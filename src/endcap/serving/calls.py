@@ -308,7 +308,10 @@ class FeatureAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class ShownAnswer(Struct, frozen=True):
-    """One shown item with what spoke for it: votes of sources and feature values."""
+    """One shown item with what spoke for it: votes of sources and feature values.
+
+    `chances` says how likely it is what the shopper takes next, by action (view, cart, purchase), where that is known.
+    """
 
     id: str
     title: str
@@ -318,6 +321,7 @@ class ShownAnswer(Struct, frozen=True):
     reason: ReasonAnswer
     votes: list[FeatureAnswer]
     features: list[FeatureAnswer]
+    chances: dict[str, float]
 
 
 class DroppedAnswer(Struct, frozen=True):

@@ -17,7 +17,7 @@ from endcap.ranking.blend import Blend
 from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
-from endcap.training.folds import Folds, asked_cases, ends, standing
+from endcap.training.folds import Fold, Folds, asked_cases, ends, standing
 from endcap.training.history import History
 from endcap.training.profile import Profile, profile_of, windows
 from endcap.training.ranker import fit_blend, fit_trees
@@ -123,15 +123,17 @@ def learn_fold(  # noqa: PLR0913 - what is known, what is learned from and how
 
     `also` fits further features on the shop as it then stands.
     """
-    replayed = []
-    for inner in folds.inner:
+
+    def answered(inner: Fold) -> tuple[tuple[str, ...], Examples]:
         shop, fitted, snapshot = _standing(corpus, history.where(inner.learned), profile, report, also)
         kept = np.zeros(len(inner.asked.target), np.bool_)
         most = min(len(kept), profile.most_cases // len(folds.inner))
         kept[np.unique(np.linspace(0, len(kept) - 1, most).astype(np.int64))] = True
         report(f"replaying {int(kept.sum()):,} of {len(kept):,} requests")
         asked = asked_cases(history, inner, shop, kept)
-        replayed.append((fitted.features.schema, collect(asked, snapshot, quota_policy(profile), profile.negatives)))
+        return fitted.features.schema, collect(asked, snapshot, quota_policy(profile), profile.negatives)
+
+    replayed = [answered(inner) for inner in folds.inner]
     _, fitted, snapshot = _standing(corpus, history.where(folds.outer.learned), profile, report, also)
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
@@ -190,8 +192,7 @@ def _aligned(replayed: list[tuple[tuple[str, ...], Examples]], schema: tuple[str
                 features[:, column] = examples.features[:, names.index(name)]
         parts.append(examples._replace(features=features))
     if not parts:
-        none = np.empty(0, np.int32)
-        return Examples(np.empty((0, len(schema)), np.float32), none > 0, none, none, none.astype(np.int64))
+        return Examples.none(len(schema))
     return Examples.joined(parts)
 
 

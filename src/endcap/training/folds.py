@@ -16,7 +16,7 @@ from endcap.domain.requests import Request
 from endcap.state import State
 from endcap.training.corpus import Corpus, Shop
 from endcap.training.history import History
-from endcap.training.replay import PLACEMENT, WANTED, Case, Folded, earlier, seed_of
+from endcap.training.replay import PLACEMENT, WANTED, Case, Folded, action_of, earlier, seed_of
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """What a line of a data set is for."""
@@ -170,6 +170,7 @@ def asked_cases(history: History, fold: Fold, shop: Shop, kept: NDArray[np.bool_
             ),
             state=State(earlier(folded.upto(known), moved), shop.shelf),
             targets=wanted,
+            actions=action_of(history.kind[target : target + 1]),
             bought=wanted if met else NO_ROWS,
         )
 

@@ -12,7 +12,7 @@ from endcap.domain.arrays import Bools, Floats, Ints, Rows
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY, SESSION_IDLE
 from endcap.domain.requests import Request
-from endcap.pipeline import candidates
+from endcap.pipeline import Candidates, candidates
 from endcap.policy import Policy
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shopper, State, fold
@@ -25,6 +25,8 @@ Protocol: TypeAlias = Literal["next-basket", "time-split", "next-item", "leave-o
 PLACEMENT = "home"
 WANTED = 100
 _EXAMPLE_SEED: Final = 0xE0DCA9
+_LAST_KINDS: Final = np.array([Kind.CLICK, Kind.CHECKOUT, Kind.PURCHASE], np.uint8)
+"""The last kind of event that stands for each of ACTIONS."""
 _LONG: Final = 512
 """So many lines are folded each time; and later ones than the last so many do not enter a seed."""
 
@@ -35,13 +37,14 @@ class Case:
 
     `state` is all that was known at `request.at`; its shelf moves on with the next case. `targets` int32 are the
     distinct groups wanted, `bought` those this shopper bought before (next basket) or touched before (time split; in
-    folds, those of the targets alone).
+    folds, those of the targets alone). `actions` uint8 [targets] are ACTIONS, counted from 1: what the shopper did.
     """
 
     id: str
     request: Request
     state: State
     targets: Rows
+    actions: NDArray[np.uint8]
     bought: Rows
 
 
@@ -135,13 +138,23 @@ class Seen(NamedTuple):
 
 def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) -> Case:
     key = history.keys[seen.shopper]
+    targets, place = np.unique(history.group[wanted], return_inverse=True)
+    actions = np.zeros(len(targets), np.uint8)
+    np.maximum.at(actions, place, action_of(history.kind[wanted]))
     return Case(
         id=key.hex(),
         request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), WANTED, shopper=key),
         state=State(seen.folded, shop.shelf),
-        targets=np.unique(history.group[wanted]),
+        targets=targets,
+        actions=actions,
         bought=bought,
     )
+
+
+def action_of(kind: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8: the place of each kind of event in ACTIONS, counted from 1, the later the nearer to a purchase."""
+    found: NDArray[np.uint8] = np.searchsorted(_LAST_KINDS, kind).astype(np.uint8) + np.uint8(1)
+    return found
 
 
 def shopper_at(history: History, known: slice | Ints) -> Shopper:
@@ -203,28 +216,41 @@ def seed_of(history: History, known: slice | Ints, at: int) -> int:
 
 
 class Examples(NamedTuple):
-    """`features` float32 [n, width], NaN unknown; `wanted` bool, `case` and `rows` int32, `at` int64 [n]."""
+    """`features` float32 [n, width], NaN unknown; `wanted` bool, `case` and `rows` int32, `at` int64 [n].
+
+    `action` uint8 [n] is that by which a wanted item was taken, see `Case`, 0 for others. `stands_for` float32 [n] are
+    the members of pools, those of cases without a hit included, that each example was drawn from.
+    """
 
     features: Floats
     wanted: Bools
     case: Rows
     rows: Rows
-    at: np.ndarray[tuple[int], np.dtype[np.int64]]
+    at: Ints
+    action: NDArray[np.uint8]
+    stands_for: Floats
+
+    @classmethod
+    def none(cls, width: int) -> Self:
+        """No example."""
+        nothing: Rows = np.empty(0, np.int32)
+        features = np.empty((0, width), np.float32)
+        return cls(
+            features, nothing > 0, nothing, nothing, nothing.astype(np.int64), nothing.astype(np.uint8), features.sum(1)
+        )
 
     @classmethod
     def joined(cls, parts: Iterable["Examples"]) -> Self:
         """The examples of `parts`, cases numbered through."""
         found = list(parts)
-        offset = np.cumsum([0, *(int(part.case.max(initial=-1)) + 1 for part in found)])
-        return cls(
-            np.concatenate([part.features for part in found]),
-            np.concatenate([part.wanted for part in found]),
-            np.concatenate([part.case + shift for part, shift in zip(found, offset[:-1], strict=True)]).astype(
-                np.int32
-            ),
-            np.concatenate([part.rows for part in found]),
-            np.concatenate([part.at for part in found]),
-        )
+        sizes = [len(part.case) for part in found]
+        first = np.cumsum([0, *(int(part.case.max(initial=-1)) + 1 for part in found)])[:-1]
+        whole = cls._make(np.concatenate(column) for column in zip(*found, strict=True))
+        return whole._replace(case=whole.case + np.repeat(first, sizes).astype(np.int32))
+
+    def where(self, kept: Bools) -> Self:
+        """The examples `kept` bool [n]."""
+        return type(self)._make(column[kept] for column in self)
 
 
 def collect(cases: Iterable[Case], snapshot: Snapshot, policy: Policy, negatives: int) -> Examples:
@@ -232,9 +258,9 @@ def collect(cases: Iterable[Case], snapshot: Snapshot, policy: Policy, negatives
 
     Which others is drawn from Philox of the case's seed, so no case depends on another.
     """
-    features, wanted, numbers, rows, ats = [], [], [], [], []
-    number = 0
+    parts, asked = [], 0
     for case in cases:
+        asked += 1
         found = candidates(case.request, case.state, snapshot, policy)
         hits = np.isin(found.pool.rows, case.targets)
         if not hits.any():
@@ -243,20 +269,25 @@ def collect(cases: Iterable[Case], snapshot: Snapshot, policy: Policy, negatives
         generator = np.random.Generator(np.random.Philox(case.request.seed ^ _EXAMPLE_SEED))
         drawn = generator.choice(others, min(negatives, len(others)), replace=False)
         kept = np.concatenate([np.flatnonzero(hits), np.sort(drawn)])
-        features.append(found.features[:, kept].T)
-        wanted.append(hits[kept])
-        numbers.append(np.full(len(kept), number, np.int32))
-        rows.append(found.pool.rows[kept])
-        ats.append(np.full(len(kept), case.request.at, np.int64))
-        number += 1
-    if not features:
-        width = len(snapshot.features.schema)
-        none = np.empty(0, np.int32)
-        return Examples(np.empty((0, width), np.float32), np.empty(0, np.bool_), none, none, np.empty(0, np.int64))
+        parts.append(_examples(case, found, kept, len(others) / max(len(drawn), 1)))
+    if not parts:
+        return Examples.none(len(snapshot.features.schema))
+    whole = Examples.joined(parts)
+    shares = np.where(whole.wanted, np.float32(1), whole.stands_for * np.float32(asked / len(parts)))
+    return whole._replace(stands_for=shares)
+
+
+def _examples(case: Case, found: Candidates, kept: Ints, others: float) -> Examples:
+    """The members `kept` of what was found for `case`; an unwanted one stands for `others`."""
+    rows = found.pool.rows[kept]
+    place = np.searchsorted(case.targets, rows).clip(0, len(case.targets) - 1)
+    wanted = case.targets[place] == rows
     return Examples(
-        np.concatenate(features),
-        np.concatenate(wanted),
-        np.concatenate(numbers),
-        np.concatenate(rows),
-        np.concatenate(ats),
+        features=found.features[:, kept].T,
+        wanted=wanted,
+        case=np.zeros(len(kept), np.int32),
+        rows=rows,
+        at=np.full(len(kept), case.request.at, np.int64),
+        action=np.where(wanted, case.actions[place], np.uint8(0)),
+        stands_for=np.where(wanted, 1, others).astype(np.float32),
     )
