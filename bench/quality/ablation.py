@@ -1,6 +1,6 @@
 """Leave every source and every feature family out in turn, on validation: what each is worth beside all others.
 
-    python bench/quality/ablation.py diginetica amazon-beauty --cases 6000
+    python bench/quality/ablation.py diginetica amazon-beauty online-retail --cases 6000
 
 A source left out proposes nothing and has no vote; its table's links and its place in the counts of agreeing sources
 stay. The ranker is fitted again on the same examples without the columns, once where a profile has the mean of more.
@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from endcap.metrics import METRICS, paired_gain
 from endcap.training import Learned
-from endcap.training.profile import REVIEWS, SESSIONS
 from endcap.training.ranker import fit_trees
-from validation import SOURCES, Pools, each_table
+from validation import PROFILES, SOURCES, Pools, each_table
 
 SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
 
@@ -38,8 +37,7 @@ def left_out(learned: Learned) -> Iterator[tuple[str, list[int], str]]:
 
 def ablated(name: str, learned: Learned, pools: Pools) -> None:
     """Print one line for all, and one for each thing left out, with the loss and its 95 % interval."""
-    profile = SESSIONS if SOURCES[name] == "next-item" else REVIEWS
-    config = replace(profile.ranker, models=1)
+    config = replace(PROFILES[SOURCES[name]].ranker, models=1)
     schema, examples = learned.snapshot.features.schema, learned.examples
     trees = fit_trees(examples, schema, config)
     whole = pools.measured(trees.score(np.ascontiguousarray(pools.features.T)))

@@ -1,6 +1,6 @@
 """Compare losses and libraries for the ranker on the same examples and the same validation pools.
 
-    python bench/quality/rankers.py diginetica amazon-beauty --cases 6000
+    python bench/quality/rankers.py diginetica amazon-beauty online-retail --cases 6000
 
 LightGBM's LambdaMART as the product fits it, and CatBoost's symmetric trees with Logloss, YetiRank and QuerySoftMax,
 200 of them at .1; prints the order's quality and the seconds of the fit.
@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from endcap.metrics import METRICS, bootstrap
 from endcap.training import Learned
-from endcap.training.profile import REVIEWS, SESSIONS
 from endcap.training.ranker import fit_trees
-from validation import SOURCES, Pools, each_table
+from validation import PROFILES, SOURCES, Pools, each_table
 
 SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
 TREES, RATE, L2 = 200, 0.1, 30
@@ -44,8 +43,8 @@ def symmetric(loss: str, learned: Learned) -> Scorer:
 
 def lambdamart(name: str, learned: Learned) -> Scorer:
     """The product's own ranker, by the default of the table's shape."""
-    profile = SESSIONS if SOURCES[name] == "next-item" else REVIEWS
-    trees = fit_trees(learned.examples, learned.snapshot.features.schema, profile.ranker)
+    config = PROFILES[SOURCES[name]].ranker
+    trees = fit_trees(learned.examples, learned.snapshot.features.schema, config)
     return lambda features: trees.score(np.ascontiguousarray(features.T))
 
 

@@ -7,13 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Floats
+from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
+from endcap.ranking.calibration import ACTIONS
+from endcap.training import Shop
 from endcap.training.ranker import RankerConfig, fit_trees
-from endcap.training.replay import Examples
-from shops import START
+from endcap.training.replay import Examples, action_of, next_items
+from shops import START, corpus_of
 
 CONFIG = RankerConfig(models=1, trees=80, learning_rate=0.1, least=20, l2=1.0)
 SCHEMA = ("one", "two")
+HOUR = 3_600_000
+LATER = (Kind.VIEW, 2), (Kind.PURCHASE, 2), (Kind.VIEW, 3)
 POOL = 20
 
 
@@ -97,3 +102,16 @@ def test_old_examples_weigh_less() -> None:
         low, high = trees.score(np.array([[-1.5, 1.5], [0, 0]], np.float32))
         better[half_life] = high > low
     assert better == {0.0: False, 200.0: True}
+
+
+def test_kinds_of_events_are_actions_the_later_the_nearer_to_a_purchase() -> None:
+    kinds = np.array([Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHASE], np.uint8)
+    assert [ACTIONS[action - 1] for action in action_of(kinds)] == ["view"] * 2 + ["cart"] * 3 + ["purchase"]
+
+
+def test_the_latest_and_strongest_of_what_was_done_with_a_wanted_item_is_its_action() -> None:
+    lines = [(1, START, Kind.VIEW, 1), *((1, START + HOUR, kind, row) for kind, row in LATER)]
+    corpus = corpus_of(lines)
+    (case,) = next_items(corpus.history(), Shop(corpus, corpus.history()), START + 1, None)
+    assert case.targets.tolist() == [2, 3]
+    assert [ACTIONS[action - 1] for action in case.actions] == ["purchase", "view"]
