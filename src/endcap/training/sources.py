@@ -76,7 +76,7 @@ class Fitted(NamedTuple):
 
 def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitted:
     """All that is learned without a ranker, from `history` (all before `at`) and the shop as it stood at `at`."""
-    rows = len(shop.corpus.keys)
+    rows, history = len(shop.corpus.keys), _chained(history, profile)
     facts = statistics.fit_statistics(history, rows, at)
     counted = history.weight > 0
     unfitted = np.zeros((rows, 1), np.float32)
@@ -131,7 +131,7 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
 
 def fit_source(name: str, history: History, content: Floats, at: int, profile: Profile) -> Source:
     """One of ALONE by itself, as it is fitted among all; `content` float32 [rows, d] are the vectors of the texts."""
-    rows = len(content)
+    rows, history = len(content), _chained(history, profile)
     match name:
         case "personal":
             return Personal(name, profile.personal_basket_decay, profile.personal_half_life)
@@ -147,6 +147,11 @@ def fit_source(name: str, history: History, content: Floats, at: int, profile: P
             return SessionNeighbours(name, index, profile.session_memory, profile.sessions)
         case _:
             raise ValueError(f"{name} is not fitted by itself; expected one of {', '.join(ALONE)}")
+
+
+def _chained(history: History, profile: Profile) -> History:
+    """`history` with one session a shopper where it is reviews: they lie months apart, and still follow each other."""
+    return replace(history, session=history.shopper) if profile.shape == "reviews" else history
 
 
 def _described(shelf: Shelf) -> bool:
