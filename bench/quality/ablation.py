@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from endcap.metrics import METRICS, paired_gain
 from endcap.training import Learned
-from endcap.training.ranker import fit_trees
+from endcap.training.ranker import grown_trees
 from validation import PROFILES, SOURCES, Pools, each_table
 
 SHOWN = ("recall@20", "mrr@20", "recall@10", "ndcg@10")
@@ -39,7 +39,7 @@ def ablated(name: str, learned: Learned, pools: Pools) -> None:
     """Print one line for all, and one for each thing left out, with the loss and its 95 % interval."""
     config = replace(PROFILES[SOURCES[name]].ranker, models=1)
     schema, examples = learned.snapshot.features.schema, learned.examples
-    trees = fit_trees(examples, schema, config)
+    trees = grown_trees(examples, schema, config)
     whole = pools.measured(trees.score(np.ascontiguousarray(pools.features.T)))
     units = np.arange(len(whole))
     print(f"\n{name}: {len(whole):,} validation cases, all: {_told(whole.mean(0))}")
@@ -50,7 +50,7 @@ def ablated(name: str, learned: Learned, pools: Pools) -> None:
         if silent:
             others = [vote for vote in votes if schema[vote] != f"vote_{silent}"]
             kept = np.asarray(np.isfinite(pools.features[:, others]).any(axis=1))
-        trees = fit_trees(
+        trees = grown_trees(
             examples._replace(features=np.ascontiguousarray(examples.features[:, columns])),
             tuple(schema[at] for at in columns),
             config,

@@ -98,7 +98,7 @@ def test_old_examples_weigh_less() -> None:
     turned = examples(4_000, turned=2_500)
     better = {}
     for half_life in (0.0, 200.0):
-        trees = fit_trees(turned, SCHEMA, replace(CONFIG, half_life_days=half_life))
+        trees = fit_trees(turned, SCHEMA, replace(CONFIG, decay_days=half_life))
         low, high = trees.score(np.array([[-1.5, 1.5], [0, 0]], np.float32))
         better[half_life] = high > low
     assert better == {0.0: False, 200.0: True}

@@ -42,7 +42,7 @@ class RankerConfig:
     """The mean of `models` fits, each of at most `trees` trees from its own seed: more make the order less chancy.
 
     Growth stops where `patience` trees have not bettered the order of later cases. A tree has at most `leaves` leaves
-    of `least` examples or more each; `l2` holds them back. What an example weighs halves every `half_life_days`; where
+    of `least` examples or more each; `l2` holds them back. What an example weighs halves every `decay_days`; where
     that is 0, all weigh the same.
     """
 
@@ -50,7 +50,7 @@ class RankerConfig:
     trees: int
     learning_rate: float
     patience: int = 150
-    half_life_days: float = 0
+    decay_days: float = 0
     leaves: int = 15
     least: int = 100
     l2: float = 50.0
@@ -69,8 +69,12 @@ def fit_trees(examples: Examples, schema: tuple[str, ...], config: RankerConfig)
     if wanted >= _FEWEST_WANTED:
         tried = _fit(earlier, schema, config, 0, later if wanted >= _FEWEST_TO_STOP else None)
         config, calibration = replace(config, trees=len(tried.feature)), fit_calibration(later, tried)
-    trees = mean_of([_fit(examples, schema, config, seed) for seed in range(config.models)])
-    return replace(trees, calibration=calibration)
+    return replace(grown_trees(examples, schema, config), calibration=calibration)
+
+
+def grown_trees(examples: Examples, schema: tuple[str, ...], config: RankerConfig) -> Trees:
+    """All the trees of `config` on `examples`, nothing held back to tell what they are worth."""
+    return mean_of([_fit(examples, schema, config, seed) for seed in range(config.models)])
 
 
 def _later(examples: Examples) -> Bools:
@@ -153,8 +157,8 @@ def _told(examples: Examples, config: RankerConfig, reference: "Dataset | None" 
     import lightgbm  # noqa: PLC0415 - as above
 
     weights = None
-    if config.half_life_days:
-        weights = 0.5 ** ((examples.at.max() - examples.at) / DAY / config.half_life_days)
+    if config.decay_days:
+        weights = 0.5 ** ((examples.at.max() - examples.at) / DAY / config.decay_days)
     groups = np.unique(examples.case, return_counts=True)[1]
     return lightgbm.Dataset(examples.features, examples.wanted.astype(np.int8), reference, weights, groups)
 

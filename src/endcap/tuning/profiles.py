@@ -26,7 +26,7 @@ _MOST: Final = {"leaves": MOST_LEAVES, "parts": 20}
 _SHARES: Final = frozenset({"decay", "step_decay", "personal_basket_decay", "learning_rate", "rate", "kept"})
 _MAY_BE_NOTHING: Final = frozenset({
     "window", "decay", "backward", "size_power", "popularity_power", "shrinkage", "least_steps", "idf_power", "again",
-    "negatives", "quotas", "l2", "regularization", "step_decay", "own_power",
+    "negatives", "quotas", "l2", "regularization", "step_decay", "own_power", "decay_days",
 })  # fmt: skip
 """Numbers that may be 0; all others are above it."""
 
