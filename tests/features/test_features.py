@@ -20,9 +20,7 @@ from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Memory, Moment, Shelf, observe
 from endcap.training import Case, Corpus
-from endcap.training.attention import fit_attention
-from endcap.training.profile import REVIEWS
-from endcap.training.sources import ATTENTION, Fitted
+from endcap.training.sources import Fitted
 
 FAMILIES = (
     "Votes", "ItemFacts", "OwnPurchases", "Touches", "Affinity", "Links cooccurrence", "Links transitions", "Words",
@@ -41,9 +39,7 @@ def title(family: Feature) -> str:
 @pytest.fixture(scope="module")
 def families(fitted: Fitted, corpus: Corpus) -> dict[str, Feature]:
     texts = [recorded.change.text["title"] for recorded in corpus.changes]
-    history, content = corpus.history(), np.zeros((len(corpus.keys), 1), np.float32)
-    attention = Following(ATTENTION, fit_attention(history, content, replace(REVIEWS.attention, epochs=1)))
-    return {title(family): family for family in (*fitted.features.families, attention, fit_okapi(texts, MEMORY))}
+    return {title(family): family for family in (*fitted.features.families, fit_okapi(texts, MEMORY))}
 
 
 @pytest.fixture
