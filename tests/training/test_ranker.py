@@ -90,6 +90,12 @@ def test_trees_stop_where_more_of_them_order_later_cases_no_better() -> None:
     assert len(fit_trees(examples(6_000, told=False), SCHEMA, impatient).feature) < grown <= CONFIG.trees
 
 
+def test_that_wanted_items_come_first_among_examples_does_not_make_few_trees_look_good() -> None:
+    drawn = examples(6_000)
+    first = drawn.where(np.lexsort((~drawn.wanted, drawn.case)))
+    assert len(fit_trees(first, SCHEMA, CONFIG).feature) > CONFIG.trees // 4
+
+
 def test_trees_on_few_later_cases_are_as_many_as_they_were_told_to_be() -> None:
     assert len(fit_trees(examples(900, told=False), SCHEMA, replace(CONFIG, patience=10)).feature) == CONFIG.trees
 

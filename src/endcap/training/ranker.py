@@ -149,7 +149,8 @@ def _fit(
     if later is None:
         return exported(lightgbm.train(settings, told, config.trees), schema)
     stop = lightgbm.early_stopping(config.patience, verbose=False)
-    found = lightgbm.train(settings, told, config.trees, [_told(later, config, told)], callbacks=[stop])
+    pessimistic = later.where(np.lexsort((later.wanted, later.case)))  # its NDCG settles ties by place
+    found = lightgbm.train(settings, told, config.trees, [_told(pessimistic, config, told)], callbacks=[stop])
     return exported(found, schema)
 
 

@@ -248,8 +248,8 @@ class Examples(NamedTuple):
         whole = cls._make(np.concatenate(column) for column in zip(*found, strict=True))
         return whole._replace(case=whole.case + np.repeat(first, sizes).astype(np.int32))
 
-    def where(self, kept: Bools) -> Self:
-        """The examples `kept` bool [n]."""
+    def where(self, kept: Bools | Ints) -> Self:
+        """The examples `kept` bool [n], or those at `kept` int64."""
         return type(self)._make(column[kept] for column in self)
 
 
