@@ -280,3 +280,6 @@ def main() -> None:
         if ended.code == INTERRUPTED:  # what Typer makes of Ctrl-C, without a word
             sys.stderr.write("endcap: interrupted\n")
         raise
+    except KeyboardInterrupt:  # one that came where Typer does not wait for it
+        sys.stderr.write("endcap: interrupted\n")
+        sys.exit(INTERRUPTED)
