@@ -12,6 +12,7 @@ from endcap.domain.instants import iso
 
 NOISE = ("page_view", "session_start", "user_engagement")
 SEGMENT = {
+    "view_item_list": "Product List Viewed",
     "view_item": "Product Viewed",
     "select_item": "Product Clicked",
     "add_to_wishlist": "Product Added to Wishlist",
@@ -36,24 +37,20 @@ class Action(NamedTuple):
 
 
 def actions(events: Path) -> Iterator[Action]:
-    """The events of the demo shop's export in their order, lines of one order together."""
+    """The events of the demo shop's export in their order, each with all its lines."""
     frame = pl.read_parquet(events).with_columns(time=pl.col("time").dt.epoch("ms"))
     sessions: dict[str, int] = {}
-    same = ("event", "time", "visitor_id", "transaction_id")
-    together = groupby(frame.iter_rows(named=True), key=lambda line: [line[name] for name in same])
+    together = groupby(frame.iter_rows(named=True), key=lambda line: line["event_id"])
     for place, (_, lines) in enumerate(together):
-        first, *rest = lines
-        told = [first, *rest] if first["transaction_id"] else [first]
-        for some in [told, *([line] for line in rest if not first["transaction_id"])]:
-            line = some[0]
-            session = sessions.setdefault(line["session_id"], 1_700_000_000 + place) if line["session_id"] else 0
-            items = [
-                {"item_id": each["item_id"], "quantity": each["quantity"], "price": each["price"]} for each in some
-            ]
-            yield Action(
-                line["event"], line["time"], line["visitor_id"], line["user_id"], session, line["transaction_id"],
-                line["region"], items,
-            )  # fmt: skip
+        line, *rest = lines
+        session = sessions.setdefault(line["session_id"], 1_700_000_000 + place) if line["session_id"] else 0
+        items = [
+            {"item_id": each["item_id"], "quantity": each["quantity"], "price": each["price"]} for each in [line, *rest]
+        ]
+        yield Action(
+            line["event"], line["time"], line["visitor_id"], line["user_id"], session, line["transaction_id"],
+            line["region"], items,
+        )  # fmt: skip
 
 
 def exported(action: Action) -> dict[str, Any]:

@@ -16,13 +16,13 @@ _NAMES = {"stock": "sell_on_google_quantity"}
 
 
 def demo_feed(demo: Path, items: int) -> pl.DataFrame:
-    """The demo shop's first items with Merchant names, all of them text; `added` is left out, which no feed has."""
+    """The demo shop's first items with Merchant names, all of them text; `time` is left out, which no feed has."""
     return merchant_names(pl.read_csv(demo / "catalog.csv", infer_schema=False)).head(items)
 
 
 def merchant_names(catalog: pl.DataFrame) -> pl.DataFrame:
     """The demo shop's catalog, all of it text, as a feed has it."""
-    return catalog.drop("added").rename(_NAMES)
+    return catalog.drop("time", "sale_price", "sale_start", "sale_end").rename(_NAMES)
 
 
 def write_tsv(feed: pl.DataFrame, path: Path) -> Path:
@@ -88,6 +88,8 @@ def _product(row: dict[str, str]) -> dict[str, object]:
         "brand": {"@type": "Brand", "name": row["brand"]},
         "color": row["color"],
         "size": row["size"],
+        "material": row["material"],
+        "image": row["image_link"],
         "inProductGroupWithID": row["item_group_id"],
         "offers": {
             "@type": "Offer",

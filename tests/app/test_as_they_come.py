@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +14,9 @@ from typer.testing import CliRunner
 import clickstreams
 import feeds
 from endcap.cli import app
-from endcap.simulation.catalog import Period, catalog
-from endcap.simulation.sessions import events
+from endcap.simulation import write_shop
 
-SHOPPERS, DAYS = 25, 15
+ITEMS, LINES = 3_000, 4_000
 WRITERS: Final[dict[str, Callable[[pl.DataFrame, Path], Path]]] = {
     "feed.tsv": feeds.write_tsv,
     "feed.xml": feeds.write_rss,
@@ -29,14 +28,9 @@ WRITERS: Final[dict[str, Callable[[pl.DataFrame, Path], Path]]] = {
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few shoppers of the demo shop: what they touched as three feeds, what they did as exports."""
     folder = tmp_path_factory.mktemp("files")
-    period = Period(datetime(2026, 11, 1, tzinfo=UTC), days=DAYS)
-    assortment = catalog(1, 3_000, period)
-    done = events(1, assortment, SHOPPERS, period)
-    done.write_parquet(folder / "events.parquet")
-    assortment.filter(pl.col("id").is_in(done["item_id"].implode())).write_csv(
-        folder / "catalog.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ"
-    )
-    feed = feeds.merchant_names(pl.read_csv(folder / "catalog.csv", infer_schema=False))
+    made = write_shop(folder, 1, date(2026, 11, 1), ITEMS, LINES)
+    done, listed = pl.read_parquet(made.events), pl.read_csv(made.catalog, infer_schema=False)
+    feed = feeds.merchant_names(listed.filter(pl.col("id").is_in(done["item_id"].implode())))
     for name, write in WRITERS.items():
         write(feed, folder / name)
     done.head(40).write_parquet(folder / "few.parquet")

@@ -9,30 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from html.parser import HTMLParser
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from endcap.simulation.catalog import Period, catalog
-from endcap.simulation.sessions import events
+from endcap.simulation import write_shop
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ENDCAP_")}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo shop of 2,000 items and 100 shoppers, some 370 cases to measure on, and its mappings."""
-    folder = tmp_path_factory.mktemp("files")
-    period = Period(datetime.combine(date(2026, 11, 1), datetime.min.time(), UTC))
-    feed = catalog(1, 2_000, period)
-    feed.write_csv(folder / "catalog.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    events(1, feed, 100, period).write_parquet(folder / "events.parquet")
-    for name in ("catalog.toml", "events.toml"):
-        (folder / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
-    return folder
+    """A demo shop of 2,000 items and 100 shoppers, and its mappings."""
+    return write_shop(tmp_path_factory.mktemp("files"), 1, date(2026, 11, 1), 2_000, 12_000).events.parent
 
 
 def _command(files: Path, *more: str) -> list[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from endcap.simulation.catalog import Period, catalog
+from endcap.simulation import World, open_world
+from endcap.simulation.catalog import Period
+from endcap.simulation.shop import ITEMS
 
 PERIOD = Period(datetime(2026, 11, 1, tzinfo=UTC))
 
@@ -17,8 +19,15 @@ def period() -> Period:
 
 
 @pytest.fixture(scope="session")
-def feed() -> pl.DataFrame:
-    return catalog(1, 3000, PERIOD)
+def world() -> World:
+    return open_world(1, ITEMS, PERIOD)
+
+
+@pytest.fixture(scope="session")
+def feed(demo: Path) -> pl.DataFrame:
+    return pl.read_csv(demo / "catalog.csv", try_parse_dates=True).with_columns(
+        pl.col("time").dt.replace_time_zone("UTC"), pl.col("id", "item_group_id").cast(pl.String).fill_null("")
+    )
 
 
 @pytest.fixture(scope="session")

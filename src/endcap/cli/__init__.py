@@ -15,6 +15,7 @@ from endcap.cli import privacy
 from endcap.cli.keys import keys
 from endcap.cli.options import SHOP, ShopOption
 from endcap.cli.reports import reports
+from endcap.cli.simulate import simulate
 from endcap.cli.tuning import tuning
 from endcap.errors import EndcapError, InvalidRequest
 
@@ -37,6 +38,7 @@ imports = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(imports, name="import")
+app.command()(simulate)
 
 app.add_typer(reports)
 app.add_typer(tuning)

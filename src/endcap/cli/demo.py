@@ -67,16 +67,18 @@ def _guests(folder: Path) -> "list[Guest]":
 
 def _make(folder: Path) -> None:
     """From nothing to a published snapshot, with the ladder printed on the way."""
-    from endcap.simulation import write_shop
+    from endcap.simulation import showcase, write_shop
 
     end = datetime.now(UTC).date()
     app.initialise(folder, "EUR", "UTC")
     shop = app.open_shop(folder, os.environ)
     typer.echo("A shop that does not exist, the same on every run of a day:")
-    written = write_shop(folder / "files", SEED, end)
-    with progress("items") as report:
-        items = app.import_catalog(shop, written.catalog, written.catalog_mapping, report)
-    typer.echo(import_summary("changes", items))
+    with progress("acts") as report:
+        written = write_shop(folder / "files", SEED, end, report=report)
+    for feed in (written.catalog, written.changes):
+        with progress("items") as report:
+            items = app.import_catalog(shop, feed, written.catalog_mapping, report)
+        typer.echo(import_summary("changes", items))
     with progress("events") as report:
         events = app.import_events(shop, written.events, written.events_mapping, report)
     typer.echo(import_summary("events", events))
@@ -85,7 +87,7 @@ def _make(folder: Path) -> None:
         summary = app.evaluate(shop, ("time-split", split), app.Outputs(), report)
         version = app.train(shop, report)
     Console(width=max(Console().width, 100)).print(summary)
-    (folder / GUESTS).write_text(json.dumps(written.guests), encoding="utf-8")
+    (folder / GUESTS).write_text(json.dumps(showcase(written)), encoding="utf-8")
     typer.echo(f"Snapshot {version} is published.")
 
 

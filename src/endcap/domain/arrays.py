@@ -11,6 +11,7 @@ _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
 Rows: TypeAlias = NDArray[np.int32]
 Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
 Millis: TypeAlias = NDArray[np.int64]
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]

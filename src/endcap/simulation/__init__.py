@@ -1,9 +1,29 @@
-"""A small seeded shop that does not exist: what it sells, who comes, what they do. For demonstrations and tests.
+"""A synthetic shop with known truth: what it sells, who comes, what they do, and what a look at an item is worth.
 
 Files leave here in the form in which a user's files arrive, and take the same way in. No clock, no global randomness:
 the same seed and end give the same bytes.
 """
 
+from endcap.simulation.effects import EVERY_EFFECT, NO_EFFECT, Effects
+from endcap.simulation.figures import REAL, Figures, figures
 from endcap.simulation.shop import Guest, Written, showcase, write_shop
+from endcap.simulation.truth import Gain, Scene, Truth
+from endcap.simulation.world import World, open_world
 
-__all__ = ["Guest", "Written", "showcase", "write_shop"]
+__all__ = [
+    "EVERY_EFFECT",
+    "NO_EFFECT",
+    "REAL",
+    "Effects",
+    "Figures",
+    "Gain",
+    "Guest",
+    "Scene",
+    "Truth",
+    "World",
+    "Written",
+    "figures",
+    "open_world",
+    "showcase",
+    "write_shop",
+]

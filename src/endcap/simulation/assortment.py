@@ -3,10 +3,11 @@
 One TOML file a department. A leaf names its `path`, its `share` of the products, `price` (median in EUR before factors,
 spread of the logarithm), `brands`, `titles` (patterns over `slots`), `facts` for descriptions, and optionally
 `colours` and `sizes` (names below), `goes_with` (paths), `refill_days` (bought again after so long), `gift` (weight),
-`fits` (the slot that names the device it is made for).
+`season` (the month in which it sells best), `fits` (the slot that names the device it is made for).
 A slot's value reads "words | sentence for the description | factor on the price"; the latter two may be left out.
 """
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ COLOURS: Final = {
     "kids": ("petrol", "mustard", "berry", "navy", "mint", "coral"),
     "plush": ("grey", "rust", "cream", "mint"),
 }
+MATERIALS: Final = frozenset({"material", "fabric", "yarn", "texture", "wood", "weave", "denim"})
+"""The slots that say what a product is made of."""
+MONTHS: Final = tuple("January February March April May June July August September October November December".split())
 SIZES: Final = {
     "": (),
     "women": ("XS", "S", "M", "L", "XL"),
@@ -58,7 +62,10 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One leaf category and how its products are worded and priced; `brands` carry a factor on the price."""
+    """One leaf category and how its products are worded and priced; `brands` carry a factor on the price.
+
+    `season` is the month (1 to 12) in which it sells best, 0 where all are alike.
+    """
 
     path: str
     share: float
@@ -73,16 +80,19 @@ class Leaf:
     goes_with: tuple[str, ...]
     refill_days: float
     gift: float
+    season: int
     fits: str
 
 
 class Draft(NamedTuple):
-    """A product before it has an id or variants; `price` in cents."""
+    """A product before it has an id or variants; `price` in cents, `words` are the values of its slots."""
 
     title: str
     description: str
     brand: str
+    material: str
     price: int
+    words: tuple[str, ...]
 
 
 @cache
@@ -95,9 +105,9 @@ def leaves() -> tuple[Leaf, ...]:
 
 def compose(leaf: Leaf, rng: np.random.Generator) -> Draft:
     """One product of `leaf`: title, description and price agree with each other."""
-    pattern = str(rng.choice(leaf.titles))
-    brand = str(rng.choice(list(leaf.brands)))
-    lines = list(leaf.brands).index(brand)
+    pattern = leaf.titles[int(rng.integers(len(leaf.titles)))]
+    lines = int(rng.integers(len(leaf.brands)))
+    brand = list(leaf.brands)[lines]
     chosen = {}
     for slot, values in leaf.slots.items():
         if f"{{{slot}}}" in pattern:
@@ -106,15 +116,18 @@ def compose(leaf: Leaf, rng: np.random.Generator) -> Draft:
     if leaf.brand_from:
         brand = chosen[leaf.brand_from].words.split()[0]
     title = pattern.format(brand=brand, **{slot: word.words for slot, word in chosen.items()})
-    facts = rng.choice(leaf.facts, size=2, replace=False)
+    first = int(rng.integers(len(leaf.facts)))
+    facts = leaf.facts[first], leaf.facts[first - int(rng.integers(1, len(leaf.facts)))]
     median, spread = leaf.price
-    factors = np.prod([word.factor for word in chosen.values()])
-    amount = median * leaf.brands[brand] * float(factors) * float(np.exp(rng.normal(0, spread / 2)))
+    factors = math.prod(word.factor for word in chosen.values())
+    amount = median * leaf.brands[brand] * factors * math.exp(rng.normal(0, spread / 2))
     return Draft(
         title=title[0].upper() + title[1:],
-        description=" ".join([*(word.sentence for word in chosen.values() if word.sentence), *map(str, facts)]),
+        description=" ".join([*(word.sentence for word in chosen.values() if word.sentence), *facts]),
         brand=brand,
+        material=next((word.words for slot, word in chosen.items() if slot in MATERIALS), ""),
         price=shelf_price(amount, rng.random()),
+        words=tuple(word.words for word in chosen.values()),
     )
 
 
@@ -130,15 +143,6 @@ def shelf_price(amount: float, habit: float) -> int:
     if amount < 100:
         return int(amount) * 100 + (99 if habit < 0.6 else 95 if habit < 0.85 else 90)
     return round(amount / 10) * 1000 - 100
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a title that carry meaning, in lower case.
-
-    >>> words_of("Men's cable-knit jumper with pockets, pack of 2")
-    ["men's", 'cable-knit', 'jumper', 'pockets', 'pack', '2']
-    """
-    return [word for word in re.findall(r"[\w'’.−+-]+", text.lower()) if word not in {"with", "for", "of", "and", "to"}]
 
 
 def _leaf(table: dict[str, Any], tiers: dict[str, float]) -> Leaf:
@@ -157,6 +161,7 @@ def _leaf(table: dict[str, Any], tiers: dict[str, float]) -> Leaf:
         goes_with=tuple(table.get("goes_with", ())),
         refill_days=table.get("refill_days", 0),
         gift=table.get("gift", 0.0),
+        season=MONTHS.index(table["season"]) + 1 if "season" in table else 0,
         fits=table.get("fits", ""),
     )
 

@@ -1,18 +1,21 @@
-"""The demo shop as files, each with its mapping, and the people in it worth showing."""
+"""A simulated shop as files, each with its mapping, and the people in it worth showing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from endcap.simulation.catalog import Period, catalog
-from endcap.simulation.sessions import events
+from endcap.simulation.catalog import Period, changes, feed
+from endcap.simulation.effects import EVERY_EFFECT, Effects
+from endcap.simulation.export import write_events
+from endcap.simulation.world import World, open_world
 
-ITEMS = 3000
-SHOPPERS = 3200
+ITEMS: Final = 5_000
+LINES: Final = 300_000
+"""Size of the demo shop: items, and lines of events."""
 
 
 class Guest(NamedTuple):
@@ -24,43 +27,56 @@ class Guest(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Where the files stand, how many rows they have, and whom to show."""
+    """Where the files stand, how many rows they have, and the shop that they are of."""
 
     catalog: Path
+    changes: Path
     catalog_mapping: Path
     events: Path
     events_mapping: Path
     items: int
     lines: int
-    guests: tuple[Guest, ...]
+    world: World
 
 
-def write_shop(directory: Path, seed: int, end: date) -> Written:
-    """Write `catalog.csv`, `events.parquet` and their mappings; the history ends as the day `end` begins (UTC)."""
-    period = Period(datetime.combine(end, time.min, UTC))
-    feed = catalog(seed, ITEMS, period)
-    lines = events(seed, feed, SHOPPERS, period)
+def _untold(done: int, of: int) -> None:
+    """Nobody is told how far it has come."""
+
+
+def write_shop(  # noqa: PLR0913 - a shop's seed, time and size, and what is true in it
+    directory: Path, seed: int, end: date, items: int = ITEMS, lines: int = LINES, effects: Effects = EVERY_EFFECT,
+    report: Callable[[int, int], None] = _untold,
+) -> Written:  # fmt: skip
+    """Write `catalog.csv`, `changes.csv`, `events.parquet` and their mappings; history ends as `end` begins (UTC).
+
+    The same arguments give the same bytes. `report` is told how many of the lines are drawn.
+    """
+    world = open_world(seed, items, Period(datetime.combine(end, time.min, UTC)), effects)
     directory.mkdir(parents=True, exist_ok=True)
     for name in ("catalog.toml", "events.toml"):
         (directory / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
-    feed.write_csv(directory / "catalog.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    lines.write_parquet(directory / "events.parquet")
+    for name, table in (("catalog.csv", feed), ("changes.csv", changes)):
+        table(world.truth.stock.products).write_csv(directory / name, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    written = write_events(world, lines, directory / "events.parquet", report)
     return Written(
         catalog=directory / "catalog.csv",
+        changes=directory / "changes.csv",
         catalog_mapping=directory / "catalog.toml",
         events=directory / "events.parquet",
         events_mapping=directory / "events.toml",
-        items=feed.height,
-        lines=lines.height,
-        guests=showcase(feed, lines),
+        items=items,
+        lines=written,
+        world=world,
     )
 
 
-def showcase(feed: pl.DataFrame, lines: pl.DataFrame) -> tuple[Guest, ...]:
+def showcase(shop: Written) -> tuple[Guest, ...]:
     """Three people whose lists tell something: a visitor who likes the outdoors, a parent, a newcomer."""
     path = pl.col("product_type")
+    paths = pl.scan_csv(shop.catalog, infer_schema=False).select(pl.col("id").alias("item_id"), path)
+    acts = pl.scan_parquet(shop.events).filter(pl.col("event") != "view_item_list")
     people = (
-        lines.join(feed.select(pl.col("id").alias("item_id"), path), on="item_id")
+        acts.join(paths, on="item_id")
         .group_by("visitor_id")
         .agg(
             user_id=pl.col("user_id").max(),
@@ -73,6 +89,7 @@ def showcase(feed: pl.DataFrame, lines: pl.DataFrame) -> tuple[Guest, ...]:
             last=pl.col("time").max(),
         )
         .sort("last", "visitor_id", descending=True)
+        .collect()
     )
     regular = people.filter(
         pl.col("lines").is_between(12, 40), pl.col("visits") >= 3, pl.col("bought") > 0, pl.col("leaves") >= 3

@@ -1,14 +1,15 @@
-"""Who comes to the demo shop: people with habits, tastes, a purse and a region. Not what they do there."""
+"""Who comes to the simulated shop: people with habits, tastes, a purse and a region. Not what they do there."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import Generator, Philox
 
-from endcap.domain.arrays import Floats
-from endcap.simulation.assortment import COLOURS, SIZES
-from endcap.simulation.range import STYLES, Range
+from endcap.domain.arrays import Doubles
+from endcap.simulation.assortment import COLOURS, SIZES, leaves
+from endcap.simulation.range import STYLES
 
 PERSONAS: Final[dict[str, dict[str, float]]] = {
     "camper": {"Outdoor > Camping": 6, "Outdoor > Hiking": 3, "Fashion > Underwear": 0.5},
@@ -25,7 +26,7 @@ PERSONAS: Final[dict[str, dict[str, float]]] = {
     "home office": {"Electronics > Office": 4, "Home > Pantry": 3, "Electronics > Phones": 1, "Home > Living": 1},
 }
 CIRCLES: Final = 4
-"""Groups within a persona whose members like the same styles, brands and words."""
+"""Groups within a persona whose members like the same styles."""
 REGIONS: Final = {"DE": 0.55, "AT": 0.15, "NL": 0.12, "CH": 0.1, "DK": 0.08}
 LEANING: Final = {
     "AT": {"Outdoor > Hiking": 2.0},
@@ -33,77 +34,84 @@ LEANING: Final = {
     "NL": {"Outdoor > Cycling": 3.0},
     "DK": {"Home > Living": 2.0, "Home > Kitchen": 1.4},
 }
+"""What people of a region are more often after than others."""
+DEVICES: Final = {"mobile": 0.62, "desktop": 0.33, "tablet": 0.05}
 ACCOUNT_SHARE: Final = 0.45
 NEWCOMER_SHARE: Final = 0.2
+PARENT_SHARE: Final = 0.3
+"""Share of the others, beside parents, who have children to shop for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """One person. `habit` [leaves] sums to 1, `liking` [products] adds to the logarithm of a product's odds.
+    """One person. `habit` float64 [leaves] sums to 1; `taste` float64 [STYLES] and `purse` are what their names say.
 
-    `user` is empty for people without an account; `visits` counts sessions, refills apart.
+    `user` is empty for people without an account; `visits` counts sessions, refills apart. `number` tells people of a
+    shop apart; nobody else knows it.
     """
 
+    number: int
     visitor: str
     user: str
     region: str
+    device: str
     visits: int
-    habit: Floats
-    liking: Floats
+    children: bool
+    habit: Doubles
+    taste: Doubles
+    purse: float
     colours: frozenset[str]
     sizes: frozenset[str]
 
 
-def population(count: int, stock: Range, rng: Generator) -> list[Shopper]:
-    """`count` people who do not know each other but have things in common."""
-    personas = rng.integers(len(PERSONAS), size=count)
-    circles = personas * CIRCLES + rng.integers(CIRCLES, size=count)
-    regions = rng.choice(list(REGIONS), size=count, p=list(REGIONS.values()))
-    liking = _liking(circles, stock, rng)
-    habit = _habit(personas, regions, stock, rng)
-    newcomer = rng.random(count) < NEWCOMER_SHARE
-    visits = np.where(newcomer, 1, 1 + rng.negative_binomial(1.2, 0.3, size=count))
-    account = rng.random(count) < np.where(newcomer, 0.1, ACCOUNT_SHARE)
-    palette = sorted({colour for names in COLOURS.values() for colour in names})
-    return [
-        Shopper(
-            visitor=f"v-{int(rng.integers(1 << 40)):010x}",
-            user=f"u{20_001 + number}" if account[number] else "",
-            region=str(regions[number]),
-            visits=int(visits[number]),
-            habit=habit[number],
-            liking=liking[number],
-            colours=frozenset(map(str, rng.choice(palette, size=8, replace=False))),
-            sizes=frozenset(str(rng.choice(sizes)) for sizes in SIZES.values() if sizes),
-        )
-        for number in range(count)
-    ]
+def shopper(seed: int, number: int) -> Shopper:
+    """The person `number` of the shop `seed`: the same, however many others there are."""
+    rng = Generator(Philox([seed, 4, number]))
+    persona, second, circle = (int(rng.integers(count)) for count in (len(PERSONAS), len(PERSONAS), CIRCLES))
+    table = _interests()
+    mixed = (0.78 * table[persona] + 0.17 * table[second] + 0.05 / len(leaves())) * rng.gamma(1.5, size=len(leaves()))
+    newcomer = rng.random() < NEWCOMER_SHARE
+    account = rng.random() < (0.1 if newcomer else ACCOUNT_SHARE)
+    visits = 1 if newcomer else 1 + int(rng.negative_binomial(1.2, 0.3))
+    own = rng.normal(size=STYLES)
+    return Shopper(
+        number=number,
+        visitor=f"v-{int(rng.integers(1 << 40)):010x}",
+        user=f"u{20_001 + number}" if account else "",
+        region=_drawn(REGIONS, rng),
+        device=_drawn(DEVICES, rng),
+        visits=visits,
+        children=list(PERSONAS)[persona] == "parent" or rng.random() < PARENT_SHARE,
+        habit=mixed / mixed.sum(),
+        taste=0.9 * _circle(seed, persona, circle) + 0.5 * own,
+        purse=float(rng.normal(0, 0.9)),
+        colours=frozenset(_palette()[place] for place in rng.choice(len(_palette()), size=8, replace=False)),
+        sizes=frozenset(sizes[int(rng.integers(len(sizes)))] for sizes in SIZES.values() if sizes),
+    )
 
 
-def _habit(personas: np.ndarray, regions: np.ndarray, stock: Range, rng: Generator) -> Floats:
-    paths = [leaf.path for leaf in stock.leaves]
-
-    def weights(interests: dict[str, float]) -> list[float]:
-        return [
-            max((interests[prefix] for prefix in interests if path.startswith(prefix)), default=0) for path in paths
-        ]
-
-    table = np.array([weights(interests) for interests in PERSONAS.values()])
-    table /= table.sum(axis=1, keepdims=True)
-    second = rng.integers(len(PERSONAS), size=len(personas))
-    mixed = 0.78 * table[personas] + 0.17 * table[second] + 0.05 / len(paths)
-    leaning = np.array([np.maximum(1, weights(LEANING.get(region, {}))) for region in regions])
-    habit = mixed * leaning * rng.gamma(1.5, size=mixed.shape)
-    return np.asarray(habit / habit.sum(axis=1, keepdims=True), np.float32)
+@cache
+def by_path(interests: tuple[tuple[str, float], ...], other: float) -> Doubles:
+    """A number for each leaf, float64 [leaves]: that of the path it begins with, the largest of several."""
+    told = [[value for prefix, value in interests if leaf.path.startswith(prefix)] for leaf in leaves()]
+    return np.array([max(values, default=other) for values in told])
 
 
-def _liking(circles: np.ndarray, stock: Range, rng: Generator) -> Floats:
-    """Words and style, shared within a circle and own, and the distance of the price from the purse."""
-    groups, people = len(PERSONAS) * CIRCLES, len(circles)
-    words = rng.normal(size=(groups, stock.words.shape[1])) * 1.3
-    style = rng.normal(size=(groups, STYLES)) / np.sqrt(STYLES) * 1.2
-    shared = words @ stock.words.T + style @ stock.style.T
-    own = (rng.normal(size=(people, STYLES)) / np.sqrt(STYLES) * 0.5) @ stock.style.T
-    purse = rng.normal(0, 0.9, size=(people, 1))
-    # rounded, so that the last bits, in which processors differ, decide nothing
-    return np.asarray(np.round(shared[circles] + own - 0.45 * (stock.level - purse) ** 2, 3), np.float32)
+@cache
+def _interests() -> Doubles:
+    table = np.array([by_path(tuple(interests.items()), 0) for interests in PERSONAS.values()])
+    return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+
+@cache
+def _circle(seed: int, persona: int, circle: int) -> Doubles:
+    return Generator(Philox([seed, 5, persona, circle])).normal(size=STYLES)
+
+
+@cache
+def _palette() -> tuple[str, ...]:
+    return tuple(sorted({colour for names in COLOURS.values() for colour in names}))
+
+
+def _drawn(shares: dict[str, float], rng: Generator) -> str:
+    return list(shares)[int(np.searchsorted(np.cumsum(list(shares.values())), rng.random()))]

@@ -1,232 +1,345 @@
-"""What one person does on one visit: an intent, products looked at one after another, a cart, perhaps an order.
+"""What one person does on one visit: an intent, lists looked down, products opened, a cart, perhaps an order.
 
-Intents: browse, compare offers of one kind, complete a set, find a gift, refill what has run out.
+What is clicked, taken and bought is decided by the chances of `truth`; which lists there are is the shop's habit, in
+which no recommender has a part.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.random import Generator
 
-from endcap.domain.arrays import Floats, Ints
+from endcap.domain.arrays import Doubles, Ints
 from endcap.domain.instants import DAY, MINUTE, SECOND
-from endcap.simulation.range import NEW_DAYS, Range, Variant
+from endcap.simulation.assortment import leaves
+from endcap.simulation.catalog import Product
 from endcap.simulation.shoppers import Shopper
+from endcap.simulation.truth import KEPT, ORDERED, Intent, Scene, Truth
 
-Intent: TypeAlias = Literal["browse", "compare", "set", "gift", "refill"]
+_Name = TypeVar("_Name", bound=str)
 
-INTENTS: Final[dict[Intent, float]] = {"browse": 0.44, "compare": 0.26, "set": 0.18, "gift": 0.07, "refill": 0.05}
-CARTED: Final[dict[Intent, float]] = {"browse": 0.05, "compare": 0.04, "set": 0.15, "gift": 0.1, "refill": 0.75}
-"""Chance that a product just looked at goes into the cart."""
-ORDERED: Final[dict[Intent, float]] = {"browse": 0.4, "compare": 0.5, "set": 0.6, "gift": 0.6, "refill": 0.85}
-"""Chance that a cart becomes an order."""
-GOES_ON: Final = 0.5
+INTENTS: Final[dict[Intent, float]] = {"browse": 0.44, "compare": 0.28, "set": 0.18, "gift": 0.1}
+KIDS: Final = 0.2
+"""Chance that a person with children shops for them."""
+REFERRERS: Final = {"direct": 0.42, "search_engine": 0.28, "newsletter": 0.12, "social": 0.1, "price_comparison": 0.08}
+GOES_ON: Final = 0.4
 """Chance that a visit takes up what the last one left open."""
-CLICKED: Final = 0.12
+SEARCHED: Final = 0.3
+"""Chance that a list is asked for by words."""
+LIST: Final = 24
+STAYS: Final = {"desktop": 0.955, "tablet": 0.945, "mobile": 0.935}
+"""Chance that the eye goes on to the next place of a list."""
+AGAIN: Final = 0.4
+"""Chance that a person who has compared looks at the best again."""
+COMPLETED: Final = 0.4
+"""Chance that who has taken something looks for what goes with it."""
+LEAVES: Final = 0.05
+"""Chance that a person has seen enough after a product."""
 WISHED: Final = 0.02
 RETURNED: Final = 0.05
+SATISFIED: Final = 0.95
+"""Chance that what runs out is bought again."""
+SIGNED_IN: Final = 0.94
+"""Chance that somebody with an account is signed in."""
 
 
 class Line(NamedTuple):
-    """One line of the events export; `time` ms UTC, `price` EUR a unit."""
+    """One line of the events export; `time` ms UTC, `price` minor units a piece, -1 where it has none.
+
+    `position` counts from 1, `engagement` seconds on a product's page, `scrolled` per cent of it; 0 where not told.
+    """
 
     event: str
+    event_id: str
     time: int
     visitor_id: str
     user_id: str
     session_id: str
     item_id: str
     quantity: int
-    price: float
+    price: int
     transaction_id: str
     region: str
+    device: str
+    referrer: str
+    search_term: str
+    position: int
+    engagement: int
+    scrolled: int
 
 
-class Stop(NamedTuple):
-    """One part of a visit: `views` products of `leaf`, rather those like product `aim` the greater `pull` is."""
+class Listed(NamedTuple):
+    """Products int64 [n] as they stand before the person, and her chances float64 [n] to click and to take each."""
+
+    leg: "Leg"
+    products: Ints
+    click: Doubles
+    cart: Doubles
+
+
+class Leg(NamedTuple):
+    """One list of a visit: of products of `leaf` (-1: of all), asked for by the words of product `sought`, if any."""
 
     leaf: int
-    views: int
-    aim: int = -1
-    pull: float = 4.0
+    sought: int = -1
 
 
 @dataclass(slots=True)
 class Memory:
-    """What a person carries from visit to visit: a product in mind, purchases, and what will run out when (ms UTC)."""
+    """What a person carries from visit to visit: a product in mind, when what was bought and what runs out (ms UTC)."""
 
-    mission: int = -1
-    owned: list[int] = field(default_factory=list)
+    aim: int = -1
+    owned: dict[int, int] = field(default_factory=dict)
     refills: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Visit:
     """One visit under way: a clock, a cart and the lines written so far."""
 
-    def __init__(self, shopper: Shopper, memory: Memory, stock: Range, at: int, rng: Generator) -> None:
+    def __init__(self, truth: Truth, shopper: Shopper, memory: Memory, at: int, rng: Generator) -> None:
+        self.truth = truth
         self.shopper = shopper
         self.memory = memory
-        self.stock = stock
         self.rng = rng
         self.clock = at
         self.session = f"s-{int(rng.integers(1 << 40)):010x}"
-        self.user = shopper.user if rng.random() < 0.94 else ""
-        self.cart: dict[int, tuple[Variant, int]] = {}
+        self.user = shopper.user if rng.random() < SIGNED_IN else ""
+        self.referrer = _one(REFERRERS, rng)
+        self.intent: Intent = "browse"
+        self.aim = -1
+        self.tired = False
+        self.cart: dict[int, tuple[int, int]] = {}
+        self.events = 0
         self.lines: list[Line] = []
 
-    def run(self, refill: int = -1) -> list[Line]:
-        """All lines of the visit in order of time; with `refill`, it is to buy this product again."""
-        intent: Intent = "refill" if refill >= 0 else self._intent()
-        for stop in self._route(intent, refill):
-            seen = self._choose(stop, intent)
-            for product in seen:
-                self._look(product)
-                if self.rng.random() < CARTED[intent]:
-                    self._take(product)
-            if intent == "compare" and len(seen) > 1:
-                self._decide(seen)
+    def run(self, refills: tuple[int, ...] = ()) -> list[Line]:
+        """All lines of the visit in order of time; with `refills`, it is to buy these products again."""
+        self.intent = "refill" if refills else self._wanted()
+        for product in refills:
+            self._look(self._visited(Leg(int(self.truth.stock.leaf[product])), np.array([product])), 0)
+        route, taken = self._route(refills), len(self.cart)
+        while route and not self.tired:
+            self._walk(route.pop(0))
+            if len(self.cart) > taken and self.rng.random() < COMPLETED:
+                route += self._complements(int(self.truth.stock.leaf[next(reversed(self.cart))]))[:1]
+            taken = len(self.cart)
         if self.cart:
-            self._check_out(intent)
+            self._check_out()
+        self.memory.aim = self.aim
         return self.lines
 
-    def _intent(self) -> Intent:
-        chances = np.array(list(INTENTS.values()))
-        return list(INTENTS)[int(self.rng.choice(len(INTENTS), p=chances / chances.sum()))]
+    def _wanted(self) -> Intent:
+        if self.truth.effects.mission and self.shopper.children and self.rng.random() < KIDS:
+            return "kids"
+        return _one(INTENTS, self.rng)
 
-    def _route(self, intent: Intent, refill: int) -> list[Stop]:
-        leaf, rng = self.stock.leaf, self.rng
-        if refill >= 0:
-            return [Stop(int(leaf[refill]), int(rng.choice([1, 2], p=[0.75, 0.25])), refill, 12.0)]
-        goes_on = self.memory.mission >= 0 and rng.random() < GOES_ON
-        aim = self.memory.mission if goes_on else self._wish(intent)
-        match intent:
-            case "browse":
-                legs = [Stop(int(leaf[aim]), 2 + int(rng.poisson(2)), aim, 2.5)]
-                return legs if rng.random() < 0.5 else [*legs, self._anywhere(1 + int(rng.poisson(1.2)))]
+    def _route(self, refills: tuple[int, ...]) -> list[Leg]:
+        """The lists that the person means to see."""
+        rng, stock = self.rng, self.truth.stock
+        if not self.truth.effects.mission:
+            return [Leg(-1)] * (1 + int(rng.poisson(1.0)))
+        if refills:
+            return [self._leg(int(stock.leaf[refills[0]]))] if rng.random() < 0.2 else []
+        goes_on = self.memory.aim >= 0 and rng.random() < GOES_ON
+        if goes_on:
+            self.aim = self.memory.aim
+        leaf = int(stock.leaf[self.aim]) if goes_on else self._leaf()
+        if self.referrer == "search_engine" and len(stock.in_leaf[leaf]):
+            self._land(leaf)
+        match self.intent:
             case "compare":
-                return [Stop(int(leaf[aim]), 3 + int(rng.poisson(2.5)), aim, 6.0)]
+                return [self._leg(leaf)] * (1 + int(rng.random() < 0.6))
             case "set":
-                anchor = self.memory.owned[-1] if self.memory.owned and rng.random() < 0.4 else aim
-                return [Stop(int(leaf[anchor]), 1, anchor, 12.0), *self._complements(anchor)]
-            case "gift":
-                return [Stop(int(leaf[aim]), 2 + int(rng.poisson(2)), aim, 3.0)]
-            case "refill":
-                return [Stop(int(leaf[aim]), 1 + int(rng.poisson(0.7)), aim, 4.0)]
+                return [self._leg(leaf), *self._complements(leaf)]
+            case "kids":
+                return [self._leg(leaf), self._leg(self._leaf())]
+            case _:
+                return [self._leg(leaf) for leaf in (leaf, self._leaf())[: 1 + int(rng.random() < 0.5)]]
 
-    def _wish(self, intent: Intent) -> int:
-        """The product in mind: from habit, for a gift from what people give, for a refill from what runs out."""
-        habit = np.array(self.shopper.habit, np.float64)
-        if intent == "gift":
-            habit = np.array([leaf.gift for leaf in self.stock.leaves])
-        elif intent == "refill":
-            habit = habit * [leaf.refill_days > 0 for leaf in self.stock.leaves]
-        leaf = int(self.rng.choice(len(habit), p=habit / habit.sum()))
-        return int(self._ranked(Stop(leaf, 1), intent)[0])
+    def _complements(self, leaf: int) -> list[Leg]:
+        """Lists of what goes with products of `leaf`; none where people come for nothing in particular."""
+        bonds = np.flatnonzero(self.truth.stock.bond[leaf]) if self.truth.effects.mission else ()
+        return [self._leg(int(each)) for each in bonds if self.rng.random() < 0.6]
 
-    def _anywhere(self, views: int) -> Stop:
-        aim = self._wish("browse")
-        return Stop(int(self.stock.leaf[aim]), views, aim, 2.5)
+    def _leaf(self) -> int:
+        """The category one comes for: by habit, for a gift what people give, for the kids what is theirs."""
+        odds = self.truth.leaf_odds(self.shopper, self.clock)
+        if self.intent == "gift":
+            odds = np.array([leaf.gift for leaf in leaves()])
+        elif self.intent == "kids":
+            odds = np.array([leaf.path.startswith("Kids") for leaf in leaves()]) * (odds + 0.01)
+        total = np.cumsum(odds)
+        return int(np.searchsorted(total, self.rng.random() * total[-1]))
 
-    def _complements(self, anchor: int) -> list[Stop]:
-        leaf = self.stock.leaves[self.stock.leaf[anchor]]
-        return [
-            Stop(self.stock.leaf_at(path), 1 + int(self.rng.poisson(0.8)), anchor, 9.0)
-            for place, path in enumerate(leaf.goes_with)
-            if self.rng.random() < 0.8 - 0.2 * place
-        ]
+    def _leg(self, leaf: int) -> Leg:
+        """A list of `leaf`, one in some asked for by words: those of a product that the person would like."""
+        there = self._sold(leaf)
+        if not len(there) or self.rng.random() > SEARCHED:
+            return Leg(leaf)
+        some = there[self.rng.integers(len(there), size=6)]
+        return Leg(leaf, int(some[np.argmax(self.truth.click(self.shopper, self._scene(leaf), some))]))
 
-    def _choose(self, stop: Stop, intent: Intent) -> Ints:
-        return self._ranked(stop, intent)[: stop.views]
+    def _land(self, leaf: int) -> None:
+        """Come from a search engine, right on the page of a product."""
+        there = self._sold(leaf)
+        if len(there):
+            some = self._visited(Leg(leaf), there[self.rng.integers(len(there), size=8)])
+            total = np.cumsum(some.click)
+            self._look(some, int(np.searchsorted(total, self.rng.random() * total[-1])))
 
-    def _ranked(self, stop: Stop, intent: Intent) -> Ints:
-        """Products of the stop's leaf that are sold by now, in an order drawn by their odds (Gumbel-max trick)."""
-        there = self.stock.in_leaf[stop.leaf]
-        there = there[self.stock.added[there] < self.clock]
-        odds = self._odds(there, intent)
-        if stop.aim >= 0:
-            odds = odds + stop.pull * self.stock.likeness(stop.aim, there)
-        return there[np.argsort(-(odds + self.rng.gumbel(size=len(there))), kind="stable")]
+    def _visited(self, leg: Leg, products: Ints) -> Listed:
+        scene, truth = self._scene(leg.leaf), self.truth
+        click, cart = (chance(self.shopper, scene, products) for chance in (truth.click, truth.cart))
+        return Listed(leg, products, click, cart)
 
-    def _odds(self, products: Ints, intent: Intent) -> Floats:
-        age = (self.clock - self.stock.added[products]) / DAY
-        liking = self.shopper.liking[products] * (0.15 if intent == "gift" else 1)
-        return np.asarray(self.stock.appeal[products] + liking + 2.3 * (age < NEW_DAYS), np.float32)
+    def _sold(self, leaf: int) -> Ints:
+        """Products of the leaf (-1: of all) that the shop has by now."""
+        stock = self.truth.stock
+        there = stock.in_leaf[leaf] if leaf >= 0 else np.arange(len(stock.leaf))
+        if len(there) > 3 * LIST:  # a list shows few of many
+            there = there[self.rng.integers(len(there), size=3 * LIST)]
+            there = there[np.unique(there, return_index=True)[1]]
+        return there[stock.added[there] < self.clock]
 
-    def _look(self, product: int) -> Variant:
-        variant = self._variant(product)
-        if self.rng.random() < CLICKED:
-            self._write("select_item", variant)
-            self.clock += int(self.rng.integers(1, 4)) * SECOND
-        self._write("view_item", variant)
-        self.clock += int(np.clip(self.rng.lognormal(3.7, 0.8), 4, 12 * 60)) * SECOND
-        if self.rng.random() < WISHED:
-            self._write("add_to_wishlist", variant)
-            self.clock += 3 * SECOND
-        self.memory.mission = product
-        return variant
+    def _scene(self, leaf: int) -> Scene:
+        return Scene(self.clock, self.intent, leaf, self.aim, self.referrer, self.memory.owned)
 
-    def _variant(self, product: int) -> Variant:
-        """The variant in the shopper's size and colour, one in stock where there is one."""
-        me = self.shopper
-        offered = self.stock.variants[product]
-        return max(offered, key=lambda one: (one.stock > 0, one.size in me.sizes, one.color in me.colours))
-
-    def _decide(self, seen: Ints) -> None:
-        """After comparing: back to the one that read best, and perhaps take it."""
-        best = int(seen[np.argmax(self.shopper.liking[seen] + self.rng.gumbel(size=len(seen)) * 0.5)])
-        if self.rng.random() < 0.5:
-            self._look(best)
-        if self.rng.random() < 0.3:
-            self._take(best)
-
-    def _take(self, product: int) -> None:
-        variant = self._variant(product)
-        if product in self.cart or variant.stock == 0:
+    def _walk(self, leg: Leg) -> None:
+        """Look down one list, open what pleases, take what one wants."""
+        products = self._listed(leg)
+        if not len(products):
             return
-        refill = self.stock.leaves[self.stock.leaf[product]].refill_days > 0
-        quantity = 1 + int(self.rng.binomial(2, 0.3 if refill else 0.03))
-        self.cart[product] = (variant, quantity)
-        self._write("add_to_cart", variant, quantity)
+        some, seen = self._visited(leg, products), len(products)
+        if self.truth.effects.position:
+            seen = min(seen, 1 + int(self.rng.geometric(1 - STAYS[self.shopper.device])))
+        clicked = np.flatnonzero(self.rng.random(seen) < some.click[:seen])
+        self._show(products[:seen], leg)
+        for place in clicked.tolist():
+            self._write("select_item", int(products[place]), leg, position=place + 1)
+            self.clock += SECOND
+            self._look(some, place)
+            if self.tired:
+                return
+        if self.intent == "compare" and len(clicked) > 1 and self.rng.random() < AGAIN:
+            self._look(some, int(clicked[np.argmax(some.click[clicked])]))
+
+    def _listed(self, leg: Leg) -> Ints:
+        """What the shop shows: what pleases many comes first as a rule, what has the words asked for before all."""
+        stock, there = self.truth.stock, self._sold(leg.leaf)
+        order = 0.2 * stock.appeal[there] + self.rng.gumbel(size=len(there))
+        if leg.sought >= 0:
+            words = _words(stock.products[leg.sought])
+            order = order + 2.5 * np.array([len(words & _words(stock.products[each])) for each in there])
+        return np.asarray(there[np.argsort(-order, kind="stable")][:LIST])
+
+    def _show(self, listed: Ints, leg: Leg) -> None:
+        """Write the impressions as one event."""
+        for place, product in enumerate(listed.tolist(), 1):
+            self._write("view_item_list", product, leg, position=place, together=place > 1)
+        self.clock += int(self.rng.integers(2, 5)) * SECOND
+
+    def _look(self, some: Listed, place: int) -> None:
+        """Open a product's page; perhaps take it, wish for it, or have seen enough."""
+        rng, product, pleased = self.rng, int(some.products[place]), float(some.click[place])
+        seconds = int(min(12 * 60, 3 + rng.lognormal(3.0 + 1.6 * pleased, 0.7)))
+        scrolled = int(min(100, 20 + 60 * (rng.random() + pleased)))
+        self._write("view_item", product, some.leg, engagement=seconds, scrolled=scrolled)
+        self.clock += seconds * SECOND
+        self.aim = product
+        if rng.random() < WISHED:
+            self._write("add_to_wishlist", product, some.leg)
+            self.clock += 3 * SECOND
+        if rng.random() < some.cart[place]:
+            self._take(product, some.leg)
+        self.tired = rng.random() < LEAVES
+
+    def _take(self, product: int, leg: Leg) -> None:
+        place = self._variant(product)
+        if product in self.cart or self.truth.stock.products[product].variants[place][2] == 0:
+            return
+        quantity = 1 + int(self.rng.binomial(2, self.truth.several(np.array([product]))[0]))
+        self.cart[product] = place, quantity
+        self._write("add_to_cart", product, leg, quantity=quantity)
         self.clock += int(self.rng.integers(4, 25)) * SECOND
 
-    def _check_out(self, intent: Intent) -> None:
-        if len(self.cart) > 1 and self.rng.random() < 0.15:
-            variant, quantity = self.cart.pop(next(iter(self.cart)))
-            self._write("remove_from_cart", variant, quantity)
+    def _variant(self, product: int) -> int:
+        """The place of the variant in the person's size and colour, one in stock where there is one."""
+        me, offered = self.shopper, self.truth.stock.products[product].variants
+        return max(
+            range(len(offered)),
+            key=lambda place: (offered[place][2] > 0, offered[place][1] in me.sizes, offered[place][0] in me.colours),
+        )
+
+    def _check_out(self) -> None:
+        for product in [product for product in self.cart if self.rng.random() >= KEPT]:
+            self._write("remove_from_cart", product, Leg(-1), quantity=self.cart.pop(product)[1])
             self.clock += 8 * SECOND
-        if self.rng.random() >= ORDERED[intent]:
+        if not self.cart or self.rng.random() >= ORDERED[self.intent]:
             return
         self.clock += int(self.rng.integers(60, 5 * 60)) * SECOND
         order = f"T{int(self.rng.integers(10**9, 10**10))}"
-        for product, (variant, quantity) in self.cart.items():
-            self._write("purchase", variant, quantity, order)
+        for place, (product, (_, quantity)) in enumerate(self.cart.items()):
+            self._write("purchase", product, Leg(-1), quantity=quantity, order=order, together=place > 0)
+        for product in self.cart:
             self._own(product)
-            if self.stock.leaves[self.stock.leaf[product]].sizes and self.rng.random() < RETURNED:
-                days = int(self.rng.integers(4, 15))
-                back = self.lines[-1]._replace(event="refund", time=self.clock + days * DAY + 7 * MINUTE, session_id="")
-                self.lines.append(back)
+        self._send_back([line for line in self.lines if line.event == "purchase"])
+
+    def _send_back(self, bought: list[Line]) -> None:
+        """Refunds of what has a size and does not fit."""
+        for line, product in zip(bought, self.cart, strict=True):
+            if self.truth.stock.leaf_of(product).sizes and self.rng.random() < RETURNED:
+                at = line.time + int(self.rng.integers(4, 15)) * DAY + 7 * MINUTE
+                back = f"{line.event_id}-{line.item_id}"
+                self.lines.append(line._replace(event="refund", event_id=back, time=at, session_id="", referrer=""))
 
     def _own(self, product: int) -> None:
-        self.memory.owned.append(product)
-        self.memory.mission = -1
-        days = self.stock.leaves[self.stock.leaf[product]].refill_days
-        if days and self.rng.random() < 0.7:
+        self.aim = -1
+        if not self.truth.effects.repeat:
+            return
+        self.memory.owned[product] = self.clock
+        days = self.truth.stock.leaf_of(product).refill_days
+        if days and self.rng.random() < SATISFIED:
             self.memory.refills.append((self.clock + round(days * DAY * self.rng.normal(1, 0.12)), product))
 
-    def _write(self, event: str, variant: Variant, quantity: int = 1, order: str = "") -> None:
-        me = self.shopper
+    def _write(  # noqa: PLR0913 - what an event may tell
+        self, event: str, product: int, leg: Leg, *, quantity: int = 1, position: int = 0, engagement: int = 0,
+        scrolled: int = 0, order: str = "", together: bool = False,
+    ) -> None:  # fmt: skip
+        me, sold = self.shopper, self.truth.stock.products[product]
+        self.events += not together
+        place = self.cart[product][0] if product in self.cart else self._variant(product)
+        sought = self.truth.stock.products[leg.sought] if leg.sought >= 0 and event == "view_item_list" else None
         self.lines.append(
             Line(
                 event,
+                f"{self.session}-{self.events}",
                 self.clock,
                 me.visitor,
                 self.user,
                 self.session,
-                variant.id,
+                sold.item(place),
                 quantity,
-                variant.price,
+                sold.price(self.clock),
                 order,
                 me.region,
+                me.device,
+                self.referrer,
+                " ".join(sorted(_words(sought))) if sought else "",
+                position,
+                engagement,
+                scrolled,
             )
         )
+
+
+def _words(product: Product) -> frozenset[str]:
+    """The words of a product that people search for: what it is, not its brand or model."""
+    return frozenset(product.draft.words[-2:])
+
+
+def _one(shares: Mapping[_Name, float], rng: Generator) -> _Name:
+    names = list(shares)
+    total = np.cumsum(list(shares.values()))
+    return names[int(np.searchsorted(total, rng.random() * total[-1]))]

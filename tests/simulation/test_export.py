@@ -1,34 +1,73 @@
 """What shoppers do in the demo shop is plausible, and nothing happens that could not."""
 
 from datetime import timedelta
-from itertools import pairwise
+from pathlib import Path
 
 import polars as pl
+import pytest
 
 from endcap.domain.events import KINDS
+from endcap.simulation import World
 from endcap.simulation.catalog import Period
-from endcap.simulation.sessions import events
+from endcap.simulation.export import write_events
 
 
 def _count(lines: pl.DataFrame, event: str) -> int:
     return lines.filter(pl.col("event") == event).height
 
 
-def test_the_same_seed_gives_the_same_events_and_another_seed_others(feed: pl.DataFrame, period: Period) -> None:
-    few = events(1, feed, 100, period)
-    assert events(1, feed, 100, period).equals(few)
-    assert not events(8, feed, 100, period).equals(few)
+def test_events_are_written_in_parts_and_come_out_as_one_table_by_time(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    count = write_events(world, 5_000, tmp_path / "whole.parquet", lambda *done: told.append(done))
+    monkeypatch.setattr("endcap.simulation.export._AT_ONCE", 700)
+    assert write_events(world, 5_000, tmp_path / "parts.parquet", lambda *done: told.append(done)) == count
+    whole, parts = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert whole.equals(parts)
+    assert whole.height == count >= 5_000
+    assert told[0] == told[-1] == (5_000, 5_000)
+    assert len(told) > 6
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "parts.parquet"}
 
 
-def test_the_default_shop_has_tens_of_thousands_of_lines_with_ga4_names(lines: pl.DataFrame) -> None:
-    assert 60_000 < lines.height < 120_000
+def test_the_default_shop_has_as_many_lines_as_it_says_with_ga4_names(lines: pl.DataFrame) -> None:
+    assert 300_000 <= lines.height < 302_000
     assert set(lines["event"]) <= set(KINDS)
+
+
+def test_the_lines_of_an_event_are_of_one_instant_and_person_and_stand_together(lines: pl.DataFrame) -> None:
+    events = lines.with_row_index().group_by("event_id").agg(
+        pl.col("time", "event", "visitor_id", "search_term").n_unique(),
+        spread=pl.col("index").max() - pl.col("index").min() + 1, size=pl.len(),
+    )  # fmt: skip
+    assert (events.select("time", "event", "visitor_id", "search_term") == 1).to_numpy().all()
+    assert (events["spread"] == events["size"]).mean() > 0.99  # type: ignore[operator]  # polars: any value
+
+
+def test_what_is_clicked_was_shown_at_that_place_and_is_looked_at_then(lines: pl.DataFrame) -> None:
+    shown = lines.filter(pl.col("event") == "view_item_list").select("session_id", "item_id", "position")
+    clicked = lines.filter(pl.col("event") == "select_item")
+    assert clicked.join(shown, on=["session_id", "item_id", "position"], how="anti").is_empty()
+    looked = lines.filter(pl.col("event") == "view_item").select("session_id", "item_id")
+    assert clicked.join(looked, on=["session_id", "item_id"], how="anti").is_empty()
+    assert shown.height > 3 * clicked.height
+
+
+def test_people_look_longer_and_further_at_what_they_take(lines: pl.DataFrame) -> None:
+    looked = lines.filter(pl.col("event") == "view_item")
+    taken = lines.filter(pl.col("event") == "add_to_cart").select("session_id", "item_id", taken=pl.lit(value=True))
+    means = looked.join(taken, on=["session_id", "item_id"], how="left").group_by(pl.col("taken").is_not_null()).agg(
+        pl.col("engagement", "scrolled").mean()
+    ).sort("taken")  # fmt: skip
+    assert means["engagement"][1] > means["engagement"][0]
+    assert means["scrolled"][1] > means["scrolled"][0]
 
 
 def test_few_views_become_carts_and_fewer_purchases(lines: pl.DataFrame) -> None:
     views, carts, orders = (_count(lines, event) for event in ("view_item", "add_to_cart", "purchase"))
-    assert 0.05 < carts / views < 0.15
-    assert 0.02 < orders / views < 0.08
+    assert 0.05 < carts / views < 0.3
+    assert 0.02 < orders / views < 0.16
     assert 0 < _count(lines, "refund") < 0.1 * orders
     bought = lines.filter(pl.col("event") == "purchase")
     visits = lines.filter(pl.col("session_id") != "")["session_id"].n_unique()
@@ -38,7 +77,7 @@ def test_few_views_become_carts_and_fewer_purchases(lines: pl.DataFrame) -> None
 def test_events_are_of_items_that_exist_and_are_sold_by_then(
     feed: pl.DataFrame, lines: pl.DataFrame, period: Period
 ) -> None:
-    placed = lines.join(feed.select(item_id="id", added="added"), on="item_id")
+    placed = lines.join(feed.select(item_id="id", added="time"), on="item_id")
     assert placed.height == lines.height
     assert (placed["time"] >= placed["added"]).all()
     assert lines["time"].is_between(period.start, period.end, closed="left").all()
@@ -84,12 +123,14 @@ def test_some_people_have_accounts_and_most_visits_are_anonymous(lines: pl.DataF
 def test_a_phone_case_in_a_session_with_a_phone_mostly_fits_it(feed: pl.DataFrame, lines: pl.DataFrame) -> None:
     titles = lines.join(feed.select(item_id="id", title="title", path="product_type"), on="item_id")
     views = titles.filter(pl.col("event") == "view_item").sort("session_id", "time")
-    fits = []
-    rows = list(views.select("session_id", "path", "title").iter_rows())
-    for (session, path, title), (next_session, next_path, next_title) in pairwise(rows):
-        if session == next_session and path.endswith("Smartphones") and next_path.endswith("Cases"):
-            fits.append(f" {title.split(' smartphone')[0]}," in f" {next_title},")
-    assert len(fits) > 30
+    fits: list[bool] = []
+    phones: dict[str, str] = {}
+    for session, path, title in views.select("session_id", "path", "title").iter_rows():
+        if path.endswith("Smartphones"):
+            phones[session] = title.split(" smartphone")[0]
+        elif path.endswith("Cases") and session in phones:
+            fits.append(f" {phones[session]}," in f" {title},")
+    assert len(fits) > 20
     assert sum(fits) / len(fits) > 0.4
 
 

@@ -1,0 +1,63 @@
+"""The acts of a simulated shop's people as an events export: a line an event and item, by time, in one Parquet file."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from endcap.simulation.visits import Line
+from endcap.simulation.world import World
+
+_AT_ONCE: Final = 200_000
+"""Lines held in memory before they are written."""
+_SORTED: Final = """
+    COPY (SELECT * FROM read_parquet('{parts}/*.parquet') ORDER BY time, event_id, position, item_id)
+    TO '{path}' (FORMAT parquet, COMPRESSION zstd)
+"""
+
+
+def write_events(world: World, lines: int, path: Path, report: Callable[[int, int], None]) -> int:
+    """Write what people do, one whole person after another until there are `lines` lines or more; returns how many.
+
+    Columns: event (GA4 name), event_id, time (UTC), visitor_id, user_id (empty without log-in), session_id (empty for
+    refunds), item_id, quantity, price (EUR a piece), transaction_id, region, device, referrer, search_term, position
+    (from 1; 0 outside of lists), engagement (seconds), scrolled (per cent). `report` is told how many are drawn, of
+    how many.
+    """
+    import duckdb  # noqa: PLC0415 - for this alone, and half a second
+
+    parts = path.with_suffix(".parts")
+    parts.mkdir(parents=True)
+    try:
+        written = 0
+        for number, some in enumerate(_drawn(world, lines)):
+            _table(some).write_parquet(parts / f"{number:06}.parquet")
+            written += len(some)
+            report(min(written, lines), lines)
+        with duckdb.connect(config={"threads": 1, "memory_limit": "1500MB", "temp_directory": str(parts)}) as sorter:
+            sorter.execute(_SORTED.format(parts=parts, path=path))
+    finally:
+        shutil.rmtree(parts)
+    return written
+
+
+def _drawn(world: World, lines: int) -> Iterator[list[Line]]:
+    some: list[Line] = []
+    number = drawn = 0
+    while drawn < lines:
+        acts = world.history(number)
+        number, drawn = number + 1, drawn + len(acts)
+        some += acts
+        if len(some) >= _AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _table(lines: list[Line]) -> pl.DataFrame:
+    table = pl.DataFrame(lines, schema=list(Line._fields), orient="row", infer_schema_length=None)
+    small = pl.col("quantity", "position", "engagement", "scrolled").cast(pl.Int32)
+    return table.with_columns(small, pl.col("price") / 100, pl.col("time").cast(pl.Datetime("ms", "UTC")))
