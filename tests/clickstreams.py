@@ -118,7 +118,7 @@ def write_segment(events: Path, path: Path) -> None:
     calls: list[dict[str, Any]] = []
     for place, action in enumerate(actions(events)):
         products = [{"product_id": item["item_id"], **item} for item in action.items]
-        several = action.name in {"purchase", "refund"}
+        several = action.name in {"purchase", "refund", "view_item_list"}
         session = {"sessionId": f"{action.visitor}.{action.session}"} if action.session else {}
         call = {
             "anonymousId": action.visitor,

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 import clickstreams
 import feeds
 from endcap.cli import app
-from endcap.simulation import write_shop
+from endcap.simulation import Size, write_shop
 
-ITEMS, LINES = 3_000, 4_000
+SIZE = Size(3_000, 13_000)
 WRITERS: Final[dict[str, Callable[[pl.DataFrame, Path], Path]]] = {
     "feed.tsv": feeds.write_tsv,
     "feed.xml": feeds.write_rss,
@@ -28,12 +28,12 @@ WRITERS: Final[dict[str, Callable[[pl.DataFrame, Path], Path]]] = {
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few shoppers of the demo shop: what they touched as three feeds, what they did as exports."""
     folder = tmp_path_factory.mktemp("files")
-    made = write_shop(folder, 1, date(2026, 11, 1), ITEMS, LINES)
+    made = write_shop(folder, 1, date(2026, 11, 1), SIZE)
     done, listed = pl.read_parquet(made.events), pl.read_csv(made.catalog, infer_schema=False)
     feed = feeds.merchant_names(listed.filter(pl.col("id").is_in(done["item_id"].implode())))
     for name, write in WRITERS.items():
         write(feed, folder / name)
-    done.head(40).write_parquet(folder / "few.parquet")
+    done.head(160).write_parquet(folder / "few.parquet")
     clickstreams.write_export(folder / "events.parquet", folder / "ga4.jsonl")
     clickstreams.write_export(folder / "few.parquet", folder / "few-ga4.jsonl")
     clickstreams.write_segment(folder / "few.parquet", folder / "few-segment.jsonl")
@@ -53,7 +53,7 @@ def test_five_formats_are_taken_through_by_one_command_each_without_a_mapping(fi
     printed, page = audited(files, "feed.tsv", "ga4.jsonl")
     assert "feed.tsv: The file is read as Google Merchant TSV." in printed
     assert "ga4.jsonl: The file is read as GA4 export to BigQuery." in printed
-    assert re.search(r"(\d+) rows read: \1 new records, 0 known already, .* 0 quarantined", printed)
+    assert re.search(r"([\d,]+) rows read: \1 new records, 0 known already, .* 0 quarantined", printed)
     assert "a temporary shop in EUR" in printed
     assert page.count('class="shopper"') == 10
     printed, page = audited(files, "feed.xml", "few-segment.jsonl")

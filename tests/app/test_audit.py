@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from endcap.simulation import write_shop
+from endcap.simulation import Size, write_shop
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ENDCAP_")}
 
@@ -23,7 +23,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo shop of 2,000 items and 100 shoppers, and its mappings."""
-    return write_shop(tmp_path_factory.mktemp("files"), 1, date(2026, 11, 1), 2_000, 12_000).events.parent
+    return write_shop(tmp_path_factory.mktemp("files"), 1, date(2026, 11, 1), Size(2_000, 40_000)).events.parent
 
 
 def _command(files: Path, *more: str) -> list[str]:

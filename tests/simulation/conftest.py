@@ -8,7 +8,7 @@ import pytest
 
 from endcap.simulation import World, open_world
 from endcap.simulation.catalog import Period
-from endcap.simulation.shop import ITEMS
+from endcap.simulation.shop import DEMO
 
 PERIOD = Period(datetime(2026, 11, 1, tzinfo=UTC))
 
@@ -20,7 +20,7 @@ def period() -> Period:
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return open_world(1, ITEMS, PERIOD)
+    return open_world(1, DEMO.items, PERIOD)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def simulate(
 ) -> None:
     """Write the catalog, its changes and the events of a shop that does not exist, with mappings to import them."""
     from endcap.cli.terminal import progress
-    from endcap.simulation import EVERY_EFFECT, NO_EFFECT, REAL, figures, write_shop
+    from endcap.simulation import EVERY_EFFECT, NO_EFFECT, REAL, Size, figures, write_shop
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidRequest(f"{out} is no empty folder; name one that is not there yet with --out")
@@ -32,7 +32,7 @@ def simulate(
     except ValueError:
         raise InvalidRequest(f"--end {end} is no ISO date; write one such as 2026-11-01") from None
     with progress("acts") as report:
-        written = write_shop(out, seed, day, items, events, NO_EFFECT if null else EVERY_EFFECT, report)
+        written = write_shop(out, seed, day, Size(items, events), NO_EFFECT if null else EVERY_EFFECT, report)
     typer.echo(f"{written.items:,} items and {written.lines:,} lines of events are in {out}. Their shape:")
     for name, here, real in zip(REAL._fields, figures(written.events), REAL, strict=True):
         typer.echo(f"  {name.replace('_', ' '):15} {here:5.2f}   real shops {real:5.2f}")

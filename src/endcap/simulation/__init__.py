@@ -6,7 +6,7 @@ the same seed and end give the same bytes.
 
 from endcap.simulation.effects import EVERY_EFFECT, NO_EFFECT, Effects
 from endcap.simulation.figures import REAL, Figures, figures
-from endcap.simulation.shop import Guest, Written, showcase, write_shop
+from endcap.simulation.shop import Guest, Size, Written, showcase, write_shop
 from endcap.simulation.truth import Gain, Scene, Truth
 from endcap.simulation.world import World, open_world
 
@@ -19,6 +19,7 @@ __all__ = [
     "Gain",
     "Guest",
     "Scene",
+    "Size",
     "Truth",
     "World",
     "Written",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -13,9 +13,15 @@ from endcap.simulation.effects import EVERY_EFFECT, Effects
 from endcap.simulation.export import write_events
 from endcap.simulation.world import World, open_world
 
-ITEMS: Final = 5_000
-LINES: Final = 300_000
-"""Size of the demo shop: items, and lines of events."""
+
+class Size(NamedTuple):
+    """How many items a shop sells, and how many lines of events its people leave, at the least."""
+
+    items: int = 5_000
+    lines: int = 300_000
+
+
+DEMO: Final = Size()
 
 
 class Guest(NamedTuple):
@@ -39,32 +45,35 @@ class Written(NamedTuple):
     world: World
 
 
+Report: TypeAlias = Callable[[int, int], None]
+"""Is told how many of how many lines are drawn."""
+
+
 def _untold(done: int, of: int) -> None:
     """Nobody is told how far it has come."""
 
 
-def write_shop(  # noqa: PLR0913 - a shop's seed, time and size, and what is true in it
-    directory: Path, seed: int, end: date, items: int = ITEMS, lines: int = LINES, effects: Effects = EVERY_EFFECT,
-    report: Callable[[int, int], None] = _untold,
-) -> Written:  # fmt: skip
+def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
+    directory: Path, seed: int, end: date, size: Size = DEMO, effects: Effects = EVERY_EFFECT, report: Report = _untold
+) -> Written:
     """Write `catalog.csv`, `changes.csv`, `events.parquet` and their mappings; history ends as `end` begins (UTC).
 
     The same arguments give the same bytes. `report` is told how many of the lines are drawn.
     """
-    world = open_world(seed, items, Period(datetime.combine(end, time.min, UTC)), effects)
+    world = open_world(seed, size.items, Period(datetime.combine(end, time.min, UTC)), effects)
     directory.mkdir(parents=True, exist_ok=True)
     for name in ("catalog.toml", "events.toml"):
         (directory / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
     for name, table in (("catalog.csv", feed), ("changes.csv", changes)):
         table(world.truth.stock.products).write_csv(directory / name, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    written = write_events(world, lines, directory / "events.parquet", report)
+    written = write_events(world, size.lines, directory / "events.parquet", report)
     return Written(
         catalog=directory / "catalog.csv",
         changes=directory / "changes.csv",
         catalog_mapping=directory / "catalog.toml",
         events=directory / "events.parquet",
         events_mapping=directory / "events.toml",
-        items=items,
+        items=size.items,
         lines=written,
         world=world,
     )

@@ -45,11 +45,22 @@ SIGNED_IN: Final = 0.94
 """Chance that somebody with an account is signed in."""
 
 
-class Line(NamedTuple):
-    """One line of the events export; `time` ms UTC, `price` minor units a piece, -1 where it has none.
+class Told(NamedTuple):
+    """What some events tell beside the item: `position` from 1, `engagement` seconds on a page, `scrolled` per cent."""
 
-    `position` counts from 1, `engagement` seconds on a product's page, `scrolled` per cent of it; 0 where not told.
-    """
+    quantity: int = 1
+    transaction_id: str = ""
+    search_term: str = ""
+    position: int = 0
+    engagement: int = 0
+    scrolled: int = 0
+
+
+_NOTHING: Final = Told()
+
+
+class Line(NamedTuple):
+    """One line of the events export; `time` ms UTC, `price` minor units a piece, the last six as in `Told`."""
 
     event: str
     event_id: str
@@ -58,12 +69,12 @@ class Line(NamedTuple):
     user_id: str
     session_id: str
     item_id: str
-    quantity: int
     price: int
-    transaction_id: str
     region: str
     device: str
     referrer: str
+    quantity: int
+    transaction_id: str
     search_term: str
     position: int
     engagement: int
@@ -217,7 +228,7 @@ class Visit:
         clicked = np.flatnonzero(self.rng.random(seen) < some.click[:seen])
         self._show(products[:seen], leg)
         for place in clicked.tolist():
-            self._write("select_item", int(products[place]), leg, position=place + 1)
+            self._write("select_item", int(products[place]), Told(position=place + 1))
             self.clock += SECOND
             self._look(some, place)
             if self.tired:
@@ -236,8 +247,9 @@ class Visit:
 
     def _show(self, listed: Ints, leg: Leg) -> None:
         """Write the impressions as one event."""
+        sought = " ".join(sorted(_words(self.truth.stock.products[leg.sought]))) if leg.sought >= 0 else ""
         for place, product in enumerate(listed.tolist(), 1):
-            self._write("view_item_list", product, leg, position=place, together=place > 1)
+            self._write("view_item_list", product, Told(search_term=sought, position=place), together=place > 1)
         self.clock += int(self.rng.integers(2, 5)) * SECOND
 
     def _look(self, some: Listed, place: int) -> None:
@@ -245,23 +257,23 @@ class Visit:
         rng, product, pleased = self.rng, int(some.products[place]), float(some.click[place])
         seconds = int(min(12 * 60, 3 + rng.lognormal(3.0 + 1.6 * pleased, 0.7)))
         scrolled = int(min(100, 20 + 60 * (rng.random() + pleased)))
-        self._write("view_item", product, some.leg, engagement=seconds, scrolled=scrolled)
+        self._write("view_item", product, Told(engagement=seconds, scrolled=scrolled))
         self.clock += seconds * SECOND
         self.aim = product
         if rng.random() < WISHED:
-            self._write("add_to_wishlist", product, some.leg)
+            self._write("add_to_wishlist", product)
             self.clock += 3 * SECOND
         if rng.random() < some.cart[place]:
-            self._take(product, some.leg)
+            self._take(product)
         self.tired = rng.random() < LEAVES
 
-    def _take(self, product: int, leg: Leg) -> None:
+    def _take(self, product: int) -> None:
         place = self._variant(product)
         if product in self.cart or self.truth.stock.products[product].variants[place][2] == 0:
             return
         quantity = 1 + int(self.rng.binomial(2, self.truth.several(np.array([product]))[0]))
         self.cart[product] = place, quantity
-        self._write("add_to_cart", product, leg, quantity=quantity)
+        self._write("add_to_cart", product, Told(quantity))
         self.clock += int(self.rng.integers(4, 25)) * SECOND
 
     def _variant(self, product: int) -> int:
@@ -274,14 +286,14 @@ class Visit:
 
     def _check_out(self) -> None:
         for product in [product for product in self.cart if self.rng.random() >= KEPT]:
-            self._write("remove_from_cart", product, Leg(-1), quantity=self.cart.pop(product)[1])
+            self._write("remove_from_cart", product, Told(self.cart.pop(product)[1]))
             self.clock += 8 * SECOND
         if not self.cart or self.rng.random() >= ORDERED[self.intent]:
             return
         self.clock += int(self.rng.integers(60, 5 * 60)) * SECOND
         order = f"T{int(self.rng.integers(10**9, 10**10))}"
         for place, (product, (_, quantity)) in enumerate(self.cart.items()):
-            self._write("purchase", product, Leg(-1), quantity=quantity, order=order, together=place > 0)
+            self._write("purchase", product, Told(quantity, order), together=place > 0)
         for product in self.cart:
             self._own(product)
         self._send_back([line for line in self.lines if line.event == "purchase"])
@@ -303,14 +315,11 @@ class Visit:
         if days and self.rng.random() < SATISFIED:
             self.memory.refills.append((self.clock + round(days * DAY * self.rng.normal(1, 0.12)), product))
 
-    def _write(  # noqa: PLR0913 - what an event may tell
-        self, event: str, product: int, leg: Leg, *, quantity: int = 1, position: int = 0, engagement: int = 0,
-        scrolled: int = 0, order: str = "", together: bool = False,
-    ) -> None:  # fmt: skip
+    def _write(self, event: str, product: int, told: Told = _NOTHING, *, together: bool = False) -> None:
+        """Write a line; `together` with the one before, as one event."""
         me, sold = self.shopper, self.truth.stock.products[product]
         self.events += not together
         place = self.cart[product][0] if product in self.cart else self._variant(product)
-        sought = self.truth.stock.products[leg.sought] if leg.sought >= 0 and event == "view_item_list" else None
         self.lines.append(
             Line(
                 event,
@@ -320,16 +329,11 @@ class Visit:
                 self.user,
                 self.session,
                 sold.item(place),
-                quantity,
                 sold.price(self.clock),
-                order,
                 me.region,
                 me.device,
                 self.referrer,
-                " ".join(sorted(_words(sought))) if sought else "",
-                position,
-                engagement,
-                scrolled,
+                *told,
             )
         )
 
