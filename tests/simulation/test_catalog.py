@@ -83,14 +83,15 @@ def test_some_products_are_new_and_the_rest_is_older_than_the_period(feed: pl.Da
 
 
 def test_a_change_tells_what_holds_from_then_on(world: World) -> None:
-    later = changes(world.truth.stock.products)
+    later = changes(world.truth.stock.products, world.period)
     assert later["time"].is_sorted()
+    assert (later["time"] < world.period.end).all()
     reduced = later.filter(pl.col("sale_price") != "")
     assert (reduced["sale_start"] <= reduced["time"]).all()
     assert (reduced["time"] < reduced["sale_end"]).all()
     for product in world.truth.stock.products:
         told = later.filter(pl.col("id") == product.item(0))
-        if product.added < product.out.begins < product.out.ends:
+        if product.added < product.out.begins < product.out.ends < millis(world.period.end):
             gone = told.filter(pl.col("time") == datetime.fromtimestamp(product.out.begins / 1000, UTC))
             assert gone["availability"].to_list() == ["out_of_stock"]
             back = told.filter(pl.col("time") == datetime.fromtimestamp(product.out.ends / 1000, UTC))
@@ -110,5 +111,5 @@ def test_the_null_shop_has_no_arrivals_sales_or_empty_shelves(period: Period) ->
     products = catalog(1, 500, period, NO_EFFECT)
     assert not any(getattr(NO_EFFECT, field.name) for field in fields(NO_EFFECT))
     assert {product.added for product in products} == {millis(period.start) - 86_400_000}
-    assert changes(products).is_empty()
+    assert changes(products, period).is_empty()
     assert (feed(products)["stock"] > 0).all()

@@ -106,9 +106,11 @@ def feed(products: tuple[Product, ...]) -> pl.DataFrame:
     return _table(products, lambda product: iter([(product.added, False, False)]))
 
 
-def changes(products: tuple[Product, ...]) -> pl.DataFrame:
-    """What happens to items later, by time: a row when a sale begins, when stock runs out and when it is back."""
-    return _table(products, _later).sort("time", maintain_order=True)
+def changes(products: tuple[Product, ...], period: Period) -> pl.DataFrame:
+    """What happens to items within the period, by time: a sale begins, stock runs out, stock is back; as `feed`."""
+    end = millis(period.end)
+    told = _table(products, lambda product: (moment for moment in _later(product) if moment[0] < end))
+    return told.sort("time", maintain_order=True)
 
 
 def _later(product: Product) -> Iterator[tuple[int, bool, bool]]:

@@ -64,8 +64,9 @@ def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
     directory.mkdir(parents=True, exist_ok=True)
     for name in ("catalog.toml", "events.toml"):
         (directory / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
-    for name, table in (("catalog.csv", feed), ("changes.csv", changes)):
-        table(world.truth.stock.products).write_csv(directory / name, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    products = world.truth.stock.products
+    for name, table in (("catalog.csv", feed(products)), ("changes.csv", changes(products, world.period))):
+        table.write_csv(directory / name, datetime_format="%Y-%m-%dT%H:%M:%SZ")
     written = write_events(world, size.lines, directory / "events.parquet", report)
     return Written(
         catalog=directory / "catalog.csv",

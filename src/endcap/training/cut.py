@@ -75,7 +75,7 @@ def baskets_after(history: History, at: int) -> int:
 
 def items_after(history: History, at: int) -> int:
     """Events on or after `at` with something to learn in them that have an earlier one of the same shopper."""
-    counted = (history.weight > 0).astype(np.int64)
+    counted = history.asked.astype(np.int64)
     begins = np.r_[True, (np.diff(history.shopper) != 0) | (np.diff(history.time) != 0)][: len(history)]
     event: Ints = np.flatnonzero(begins)
     has_target = np.add.reduceat(counted, event) > 0

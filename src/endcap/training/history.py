@@ -79,6 +79,14 @@ class History:
         """float32 [n] of `WEIGHTS`."""
         return WEIGHTS[self.kind]
 
+    @property
+    def asked(self) -> Bools:
+        """Which lines bool [n] are worth a guess: what has a weight, but no page that the click just before opened."""
+        before = (self.shopper[1:] == self.shopper[:-1]) & (self.session[1:] == self.session[:-1])
+        clicked = before & (self.kind[:-1] == Kind.CLICK) & (self.group[1:] == self.group[:-1])
+        opened = np.r_[False, clicked][: len(self)] & (self.kind == Kind.VIEW)
+        return np.asarray((self.weight > 0) & ~opened)
+
 
 def read_history(
     interactions: pa.Table,

@@ -102,9 +102,10 @@ def next_items(
 
     Within a session the request comes right after the event before, but not before `start`; a new session's first
     request comes as it begins.
-    Lines of one time are one event. `keep` thins the cases out by their seed.
+    Lines of one time are one event; of those that are not `asked`, nobody need guess the item. `keep` thins the cases
+    out by their seed.
     """
-    counted = history.weight > 0
+    counted = history.asked
     begins = np.r_[True, (history.shopper[1:] != history.shopper[:-1]) | (history.time[1:] != history.time[:-1])]
     event = np.flatnonzero(begins) if len(history) else np.empty(0, np.int64)
     ends = np.r_[event[1:], len(history)]
