@@ -16,7 +16,7 @@ from feeds import demo_feed, write_tsv
 
 ROOT = Path(__file__).parents[1]
 ITEMS = 400
-"""Of the demo shop's 3,000: the page's figures are of all, its commands are run with fewer."""
+"""Of the demo shop's 5,000: the page's figures are of all, its commands are run with fewer."""
 PEOPLE = "[23]$"
 """How the ids of an eighth of its visitors end; the one for whom the page asks is among them."""
 

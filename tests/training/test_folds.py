@@ -8,7 +8,7 @@ import pytest
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
 from endcap.state import NEWCOMER, Shopper, fold
-from endcap.training import Corpus
+from endcap.training import Corpus, Shop
 from endcap.training.folds import (
     asked_cases,
     asked_fold,
@@ -20,7 +20,7 @@ from endcap.training.folds import (
 )
 from endcap.training.history import History
 from endcap.training.replay import Folded, earlier, next_items, shopper_at
-from shops import START, corpus_of
+from shops import START, aisles, corpus_of
 
 Lines = list[tuple[int, int, Kind, int]]
 
@@ -204,3 +204,19 @@ def test_replayed_next_items_of_a_long_history_know_the_same_as_short_ones() -> 
     for case in list(next_items(history, nobody, START, None))[::50]:
         stop = int(case.id.split(":")[1])
         assert same(case.state.shopper, shopper_at(history, slice(0, stop)))
+
+
+def test_what_was_only_shown_was_not_touched_before() -> None:
+    corpus = aisles(seed=3)
+    history = corpus.history()
+    kind = history.kind.copy()
+    kind[history.starts[:-1]] = Kind.IMPRESSION
+    shown = replace(history, kind=kind)
+    cases = list(next_items(shown, Shop(corpus, shown), START, None))
+    for case in cases:
+        lines = shown.lines(shown.keys.index(case.request.shopper))
+        known = shown.group[lines][(shown.time[lines] < case.request.at) & (shown.kind[lines] != Kind.IMPRESSION)]
+        assert np.array_equal(case.bought, np.unique(known))
+    assert any(
+        history.group[history.starts[shown.keys.index(case.request.shopper)]] not in case.bought for case in cases
+    )

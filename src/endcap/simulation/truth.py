@@ -20,11 +20,11 @@ from endcap.simulation.shoppers import LEANING, Shopper, by_path
 Intent: TypeAlias = Literal["browse", "compare", "set", "gift", "kids", "refill"]
 
 CARTED: Final[dict[Intent, float]] = {
-    "browse": -3.3, "compare": -3.1, "set": -2.3, "gift": -2.6, "kids": -2.8, "refill": 2.0,
+    "browse": -3.5, "compare": -3.3, "set": -2.5, "gift": -2.8, "kids": -3.0, "refill": 3.0,
 }  # fmt: skip
 """Log-odds that a product of no special interest, just looked at, goes into the cart."""
 ORDERED: Final[dict[Intent, float]] = {
-    "browse": 0.4, "compare": 0.5, "set": 0.6, "gift": 0.6, "kids": 0.55, "refill": 0.92,
+    "browse": 0.4, "compare": 0.5, "set": 0.6, "gift": 0.6, "kids": 0.55, "refill": 0.95,
 }  # fmt: skip
 """Chance that a cart becomes an order."""
 NEEDED: Final = 1.8
@@ -81,7 +81,7 @@ class Truth:
 
     def cart(self, shopper: Shopper, scene: Scene, products: Ints) -> Doubles:
         """The chance float64 [n] that a product just clicked goes into the cart; 0 where none is in stock."""
-        odds = CARTED[scene.intent] + 1.0 * self._interest(shopper, scene, products)
+        odds = CARTED[scene.intent] + 1.2 * self._interest(shopper, scene, products)
         odds += NEEDED * self._run_out(products)
         return np.asarray(_chance(odds) * ~self.sold_out(scene.at, products))
 

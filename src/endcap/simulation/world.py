@@ -22,7 +22,7 @@ HOURS: Final = (1, 0.5, 0.3, 0.2, 0.2, 0.5, 1.2, 2, 2.6, 3, 3.2, 3.2, 3.4, 3.2, 
 """How busy it is from midnight on, UTC."""
 APART: Final = 3 * HOUR
 """A person rests so long between two visits."""
-AT_ONCE: Final = 4 * DAY
+AT_ONCE: Final = 6 * DAY
 """What runs out so soon after another thing is bought again with it."""
 
 

@@ -124,7 +124,8 @@ def next_items(
             continue
         shop.advance(int(at[place]))
         seen = Seen(int(history.shopper[event[place]]), known, int(at[place]), folded.upto(known))
-        case = _case(history, shop, seen, wanted, np.unique(history.group[known]))
+        touched = history.group[known][history.weight[known] > 0]
+        case = _case(history, shop, seen, wanted, np.unique(touched))
         yield replace(case, id=f"{case.id}:{known.stop - known.start}")
 
 
