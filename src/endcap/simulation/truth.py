@@ -20,7 +20,7 @@ from endcap.simulation.shoppers import LEANING, Shopper, by_path
 Intent: TypeAlias = Literal["browse", "compare", "set", "gift", "kids", "refill"]
 
 CARTED: Final[dict[Intent, float]] = {
-    "browse": -3.5, "compare": -3.3, "set": -2.5, "gift": -2.8, "kids": -3.0, "refill": 3.0,
+    "browse": -4.0, "compare": -3.8, "set": -3.0, "gift": -3.3, "kids": -3.5, "refill": 3.0,
 }  # fmt: skip
 """Log-odds that a product of no special interest, just looked at, goes into the cart."""
 ORDERED: Final[dict[Intent, float]] = {
