@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ SOURCES: Final[dict[str, Protocol]] = {
 }  # fmt: skip
 PROFILES: Final = {"next-item": SESSIONS, "leave-one-out": REVIEWS, "next-basket": BASKETS}
 SPLIT: Final = "2011-08-01"
-TEST: Final = datetime(2011, 10, 1, tzinfo=UTC)
+TEST: Final = date(2011, 10, 1)
 """Where validation of baskets begins, and where their test does: nothing from there on is read."""
 
 
@@ -103,7 +103,7 @@ def _sequences(directory: Path, protocol: Protocol, cases: int, report: Callable
 
 def _baskets(directory: Path, protocol: Protocol, cases: int, report: Callable[[str], None]) -> Prepared:
     with TemporaryDirectory() as folder:
-        before = pl.read_parquet(directory / "events.parquet").filter(pl.col("time") < TEST)
+        before = pl.read_parquet(directory / "events.parquet").filter(pl.col("time").dt.date() < TEST)
         before.write_parquet(Path(folder) / "events.parquet")
         if (directory / "catalog.parquet").exists():
             shutil.copy(directory / "catalog.parquet", folder)
