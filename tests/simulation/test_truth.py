@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator, Philox
 
-from endcap.domain.instants import DAY, HOUR, millis
+from endcap.domain.instants import DAY, millis
 from endcap.simulation import EVERY_EFFECT, NO_EFFECT, Effects, Scene, Truth, World, open_world
 from endcap.simulation.assortment import leaves
 from endcap.simulation.catalog import Period
@@ -63,18 +63,14 @@ def test_in_the_null_shop_every_product_is_worth_the_same_to_everybody_at_any_ti
     assert len({float(each[0]) for each in chances}) == 2
 
 
-@pytest.mark.parametrize("effect", [name for name in EFFECTS if name not in ("position", "habit")])
+@pytest.mark.parametrize("effect", [name for name in EFFECTS if name != "position"])
 def test_each_effect_makes_products_differ_where_it_alone_is_there(effect: str, period: Period) -> None:
     world = open_world(1, 2_000, period, only(effect))
     truth, everything = world.truth, np.arange(len(world.truth.stock.leaf))
     aim = int(truth.stock.in_leaf[0][0])
     due = {product: millis(period.end) - 60 * DAY for product in range(0, len(everything), 2)}
     scene = Scene(millis(period.end) - 9 * DAY, "browse", 0, aim, "newsletter", due)
-    if effect == "context":
-        night, noon = (truth.leaf_odds(world.shopper(0), millis(period.end) + hour * HOUR) for hour in (2, 12))
-        assert not np.allclose(night, noon)
-    else:
-        assert truth.click(world.shopper(0), scene, everything).std() > 0.005
+    assert truth.click(world.shopper(0), scene, everything).std() > 0.005
 
 
 def test_where_people_have_habits_they_come_for_other_categories(period: Period) -> None:

@@ -136,11 +136,10 @@ class Truth:
 
     def _fit(self, shopper: Shopper, scene: Scene, products: Ints) -> Doubles:
         """How well a product goes with what the person came for, in log-odds; 0 where it is just that."""
-        if not self.effects.mission:
-            return np.zeros(len(products))
-        leaf = self.stock.leaf[products]
-        if scene.leaf < 0:
-            return np.asarray(np.clip(np.log(self.leaf_odds(shopper, scene.at)[leaf] * len(leaves())), -2.5, 1.5) - 0.8)
+        leaf, mission = self.stock.leaf[products], self.effects.mission
+        if scene.leaf < 0 or not mission:
+            often = np.log(self.leaf_odds(shopper, scene.at)[leaf] * len(leaves()))
+            return np.asarray(np.clip(often, -2.5, 1.5) - 0.8 * mission)
         complete = 0.4 if scene.intent == "set" else -0.8
         same, bond, aside = leaf == scene.leaf, self.stock.bond[scene.leaf, leaf], self.stock.aside[scene.leaf, leaf]
         found = np.where(same, 0.0, np.where(bond > 0, complete, np.where(aside > 0, -1.8, -2.8)))
