@@ -1,55 +1,53 @@
 """The demo shop as files that take the way of a user's files."""
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from endcap import app
-from endcap.simulation import Guest, Written, showcase, write_shop
+from endcap.simulation import Guest, Size, showcase, write_shop
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return write_shop(tmp_path_factory.mktemp("shop"), 1, date(2026, 11, 1))
+def test_the_same_seed_and_end_give_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    here = write_shop(tmp_path / "here", 3, date(2026, 11, 1), Size(400, 4_000))
+    words = ("simulate", "--seed", "3", "--end", "2026-11-01", "--items", "400", "--events", "4000")
+    command = [sys.executable, "-m", "endcap", *words, "--out", str(tmp_path / "there")]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    for path in (here.catalog, here.changes, here.events, here.catalog_mapping, here.events_mapping):
+        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
 
 
-def test_the_same_seed_and_end_give_the_same_bytes(shop: Written, demo: Path) -> None:
-    """`demo` is as a rule of another process."""
-    for path in (shop.catalog, shop.changes, shop.events, shop.catalog_mapping, shop.events_mapping):
-        assert path.read_bytes() == (demo / path.name).read_bytes()
-
-
-def test_three_different_people_are_shown(shop: Written) -> None:
-    guests = showcase(shop)
+def test_three_different_people_are_shown(demo: Path) -> None:
+    guests = showcase(demo)
     assert len({guest.visitor_id or guest.user_id for guest in guests}) == 3
     assert all(bool(guest.visitor_id) != bool(guest.user_id) for guest in guests)
 
 
-def test_the_newcomer_has_seen_one_product_and_the_others_have_a_history(shop: Written) -> None:
-    lines = pl.read_parquet(shop.events).filter(pl.col("event") != "view_item_list")
+def test_the_newcomer_has_seen_one_product_and_the_others_have_a_history(demo: Path, lines: pl.DataFrame) -> None:
+    acts = lines.filter(pl.col("event") != "view_item_list")
 
     def known(guest: Guest) -> int:
         column, value = ("user_id", guest.user_id) if guest.user_id else ("visitor_id", guest.visitor_id)
-        return lines.filter(pl.col(column) == value).height
+        return acts.filter(pl.col(column) == value).height
 
-    outdoor, parent, newcomer = showcase(shop)
+    outdoor, parent, newcomer = showcase(demo)
     assert known(newcomer) == 1
     assert known(outdoor) >= 12
     assert known(parent) >= 8
 
 
-def test_the_files_are_imported_with_nothing_left_over(shop: Written, tmp_path: Path) -> None:
+def test_the_files_are_imported_with_nothing_left_over(demo: Path, lines: pl.DataFrame, tmp_path: Path) -> None:
     app.initialise(tmp_path / "shop", "EUR", "UTC")
     opened = app.open_shop(tmp_path / "shop", {})
     items, later = (
-        app.import_catalog(opened, path, shop.catalog_mapping, lambda done, of: None)
-        for path in (shop.catalog, shop.changes)
+        app.import_catalog(opened, demo / name, demo / "catalog.toml", lambda done, of: None)
+        for name in ("catalog.csv", "changes.csv")
     )
-    lines = app.import_events(opened, shop.events, shop.events_mapping, lambda done, of: None)
-    assert (items.fresh, items.quarantined, items.left_out) == (shop.items, 0, 0)
+    events = app.import_events(opened, demo / "events.parquet", demo / "events.toml", lambda done, of: None)
+    assert (items.fresh, items.quarantined, items.left_out) == (5_000, 0, 0)
     assert later.fresh > 1_000
     assert (later.quarantined, later.left_out, later.new_items) == (0, 0, 0)
-    assert (lines.fresh, lines.quarantined, lines.left_out) == (shop.lines, 0, 0)
-    assert lines.new_items == 0
+    assert (events.fresh, events.quarantined, events.left_out, events.new_items) == (lines.height, 0, 0, 0)

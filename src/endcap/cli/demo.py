@@ -87,7 +87,7 @@ def _make(folder: Path) -> None:
         summary = app.evaluate(shop, ("time-split", split), app.Outputs(), report)
         version = app.train(shop, report)
     Console(width=max(Console().width, 100)).print(summary)
-    (folder / GUESTS).write_text(json.dumps(showcase(written)), encoding="utf-8")
+    (folder / GUESTS).write_text(json.dumps(showcase(folder / "files")), encoding="utf-8")
     typer.echo(f"Snapshot {version} is published.")
 
 

@@ -80,17 +80,18 @@ def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
     )
 
 
-def showcase(shop: Written) -> tuple[Guest, ...]:
-    """Three people whose lists tell something: a visitor who likes the outdoors, a parent, a newcomer."""
+def showcase(directory: Path) -> tuple[Guest, ...]:
+    """Three people of the shop written there whose lists tell something: an outdoor visitor, a parent, a newcomer."""
     path = pl.col("product_type")
-    paths = pl.scan_csv(shop.catalog, infer_schema=False).select(pl.col("id").alias("item_id"), path)
-    acts = pl.scan_parquet(shop.events).filter(pl.col("event") != "view_item_list")
+    paths = pl.scan_csv(directory / "catalog.csv", infer_schema=False).select(pl.col("id").alias("item_id"), path)
+    acts = pl.scan_parquet(directory / "events.parquet").filter(pl.col("event") != "view_item_list")
     people = (
         acts.join(paths, on="item_id")
         .group_by("visitor_id")
         .agg(
             user_id=pl.col("user_id").max(),
             lines=pl.len(),
+            signed_in=(pl.col("user_id") != "").sum(),
             visits=pl.col("session_id").filter(pl.col("session_id") != "").n_unique(),
             bought=(pl.col("event") == "purchase").sum(),
             leaves=path.n_unique(),
@@ -105,7 +106,7 @@ def showcase(shop: Written) -> tuple[Guest, ...]:
         pl.col("lines").is_between(12, 40), pl.col("visits") >= 3, pl.col("bought") > 0, pl.col("leaves") >= 3
     )
     outdoor = regular.filter(pl.col("user_id") == "", pl.col("outdoor") > 0.8)
-    parent = regular.filter(pl.col("user_id") != "", pl.col("kids") > 0.8)
+    parent = regular.filter(pl.col("signed_in") >= 10, pl.col("kids") > 0.8)
     newcomer = people.filter(pl.col("user_id") == "", pl.col("lines") == 1)
     return tuple(
         Guest(label, "" if row["user_id"] else row["visitor_id"], row["user_id"])
