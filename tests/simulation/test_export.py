@@ -19,16 +19,18 @@ def _count(lines: pl.DataFrame, event: str) -> int:
 def test_events_are_written_in_parts_and_come_out_as_one_table_by_time(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = tmp_path / "this year's [new] shop"
+    folder.mkdir()
     told: list[tuple[int, int]] = []
-    count = write_events(world, 5_000, tmp_path / "whole.parquet", lambda *done: told.append(done))
+    count = write_events(world, 5_000, folder / "whole.parquet", lambda *done: told.append(done))
     monkeypatch.setattr("endcap.simulation.export._AT_ONCE", 700)
-    assert write_events(world, 5_000, tmp_path / "parts.parquet", lambda *done: told.append(done)) == count
-    whole, parts = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
+    assert write_events(world, 5_000, folder / "parts.parquet", lambda *done: told.append(done)) == count
+    whole, parts = (pl.read_parquet(folder / f"{name}.parquet") for name in ("whole", "parts"))
     assert whole.equals(parts)
     assert whole.height == count >= 5_000
     assert told[0] == told[-1] == (5_000, 5_000)
     assert len(told) > 6
-    assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "parts.parquet"}
+    assert {path.name for path in folder.iterdir()} == {"whole.parquet", "parts.parquet"}
 
 
 def test_the_default_shop_has_as_many_lines_as_it_says_with_ga4_names(lines: pl.DataFrame) -> None:

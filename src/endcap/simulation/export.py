@@ -12,10 +12,7 @@ from endcap.simulation.world import World
 
 _AT_ONCE: Final = 200_000
 """Lines held in memory before they are written."""
-_SORTED: Final = """
-    COPY (SELECT * FROM read_parquet('{parts}/*.parquet') ORDER BY time, event_id, position, item_id)
-    TO '{path}' (FORMAT parquet, COMPRESSION zstd)
-"""
+_ORDER: Final = "time, event_id, position, item_id"
 
 
 def write_events(world: World, lines: int, path: Path, report: Callable[[int, int], None]) -> int:
@@ -37,7 +34,8 @@ def write_events(world: World, lines: int, path: Path, report: Callable[[int, in
             written += len(some)
             report(min(written, lines), lines)
         with duckdb.connect(config={"threads": 1, "memory_limit": "1500MB", "temp_directory": str(parts)}) as sorter:
-            sorter.execute(_SORTED.format(parts=parts, path=path))
+            drawn = sorter.read_parquet(sorted(map(str, parts.iterdir())))
+            drawn.order(_ORDER).write_parquet(str(path), compression="zstd")
     finally:
         shutil.rmtree(parts)
     return written
