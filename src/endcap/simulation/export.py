@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,7 @@ def write_events(world: World, lines: int, path: Path, report: Callable[[int, in
             written += len(some)
             report(min(written, lines), lines)
         with duckdb.connect(config={"threads": 1, "memory_limit": "1500MB", "temp_directory": str(parts)}) as sorter:
-            drawn = sorter.read_parquet(sorted(map(str, parts.iterdir())))
+            drawn = sorter.read_parquet(f"{escape(str(parts))}/*.parquet")
             drawn.order(_ORDER).write_parquet(str(path), compression="zstd")
     finally:
         shutil.rmtree(parts)

@@ -27,7 +27,7 @@ REAL: Final = Figures(gini_purchases=0.66, repeat_share=0.39, gini_views=0.56, s
 
 def figures(events: Path) -> Figures:
     """The figures of an events export, a line an event and item; NaN where nothing is there to count."""
-    lines = pl.scan_parquet(events).filter(pl.col("event").is_in(["view_item", "purchase"]))
+    lines = pl.scan_parquet(events, glob=False).filter(pl.col("event").is_in(["view_item", "purchase"]))
     table = lines.select("event", "time", "visitor_id", "session_id", "item_id", "transaction_id").collect()
     views, bought = (table.filter(pl.col("event") == event) for event in ("view_item", "purchase"))
     return Figures(

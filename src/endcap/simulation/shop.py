@@ -83,8 +83,10 @@ def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
 def showcase(directory: Path) -> tuple[Guest, ...]:
     """Three people of the shop written there whose lists tell something: an outdoor visitor, a parent, a newcomer."""
     path = pl.col("product_type")
-    paths = pl.scan_csv(directory / "catalog.csv", infer_schema=False).select(pl.col("id").alias("item_id"), path)
-    acts = pl.scan_parquet(directory / "events.parquet").filter(pl.col("event") != "view_item_list")
+    paths = pl.scan_csv(directory / "catalog.csv", infer_schema=False, glob=False).select(
+        pl.col("id").alias("item_id"), path
+    )
+    acts = pl.scan_parquet(directory / "events.parquet", glob=False).filter(pl.col("event") != "view_item_list")
     people = (
         acts.join(paths, on="item_id")
         .group_by("visitor_id")
