@@ -28,3 +28,17 @@ def test_ctrl_c_ends_a_command_with_one_line_and_exit_code_130(tmp_path: Path, w
     assert (child.returncode, printed) == (130, "")
     assert complained.splitlines()[-1] == "endcap: interrupted"
     assert "Traceback" not in complained
+
+
+def test_an_interrupt_within_a_text_that_is_executed_ends_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "hit.py").write_text(
+        "from endcap import cli\n"
+        "cli.app = lambda standalone_mode: exec('import signal; signal.raise_signal(signal.SIGINT)')\n"
+        "cli.main()\n"
+    )
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", "hit"]
+    ended = subprocess.run(
+        command, env={**ENVIRONMENT, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "endcap: interrupted\n")

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
@@ -280,8 +280,19 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # what Typer makes of Ctrl-C, without a word
-            sys.stderr.write("endcap: interrupted\n")
+            _end_interrupted()
         raise
     except KeyboardInterrupt:  # one that came where Typer does not wait for it
-        sys.stderr.write("endcap: interrupted\n")
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
+
+
+def _end_interrupted() -> NoReturn:
+    """End with one line and its exit code; all that was begun has been left by now.
+
+    Under `python -m`, an interrupt that hit a text run by `exec`, as where an import makes a dataclass, would end a
+    process that says goodbye to Python by SIGINT, although it was answered (CPython's `exit_sigint`).
+    """
+    sys.stderr.write("endcap: interrupted\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
