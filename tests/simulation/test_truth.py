@@ -38,7 +38,7 @@ def test_purchases_of_many_looks_are_those_that_the_truth_expects(world: World) 
             visit = Visit(truth, me, Memory(), scene.at, rng)
             visit.intent = "set"
             if rng.random() < click[place]:
-                visit._look(visit._visited(Leg(scene.leaf), products[[place]]), 0)
+                visit._look(visit._weighed(Leg(scene.leaf), products[[place]]), 0)
             if visit.cart:
                 visit._check_out()
             bought = [line for line in visit.lines if line.event == "purchase"]

@@ -11,7 +11,7 @@ import polars as pl
 from endcap.simulation.catalog import Period, changes, feed
 from endcap.simulation.effects import EVERY_EFFECT, Effects
 from endcap.simulation.export import write_events
-from endcap.simulation.world import World, open_world
+from endcap.simulation.world import open_world
 
 
 class Size(NamedTuple):
@@ -33,7 +33,7 @@ class Guest(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Where the files stand, how many rows they have, and the shop that they are of."""
+    """Where the files stand, and how many rows they have."""
 
     catalog: Path
     changes: Path
@@ -42,7 +42,6 @@ class Written(NamedTuple):
     events_mapping: Path
     items: int
     lines: int
-    world: World
 
 
 Report: TypeAlias = Callable[[int, int], None]
@@ -76,7 +75,6 @@ def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
         events_mapping=directory / "events.toml",
         items=size.items,
         lines=written,
-        world=world,
     )
 
 

@@ -81,20 +81,20 @@ class Line(NamedTuple):
     scrolled: int
 
 
-class Listed(NamedTuple):
-    """Products int64 [n] as they stand before the person, and her chances float64 [n] to click and to take each."""
-
-    leg: "Leg"
-    products: Ints
-    click: Doubles
-    cart: Doubles
-
-
 class Leg(NamedTuple):
     """One list of a visit: of products of `leaf` (-1: of all), asked for by the words of product `sought`, if any."""
 
     leaf: int
     sought: int = -1
+
+
+class Listed(NamedTuple):
+    """Products int64 [n] as they stand before the person, and her chances float64 [n] to click and to take each."""
+
+    leg: Leg
+    products: Ints
+    click: Doubles
+    cart: Doubles
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Visit:
         """All lines of the visit in order of time; with `refills`, it is to buy these products again."""
         self.intent = "refill" if refills else self._wanted()
         for product in refills:
-            self._look(self._visited(Leg(int(self.truth.stock.leaf[product])), np.array([product])), 0)
+            self._look(self._weighed(Leg(int(self.truth.stock.leaf[product])), np.array([product])), 0)
         route, taken = self._route(refills), len(self.cart)
         while route and not self.tired:
             self._walk(route.pop(0))
@@ -196,11 +196,11 @@ class Visit:
         """Come from a search engine, right on the page of a product."""
         there = self._sold(leaf)
         if len(there):
-            some = self._visited(Leg(leaf), there[self.rng.integers(len(there), size=8)])
+            some = self._weighed(Leg(leaf), there[self.rng.integers(len(there), size=8)])
             total = np.cumsum(some.click)
             self._look(some, int(np.searchsorted(total, self.rng.random() * total[-1])))
 
-    def _visited(self, leg: Leg, products: Ints) -> Listed:
+    def _weighed(self, leg: Leg, products: Ints) -> Listed:
         scene, truth = self._scene(leg.leaf), self.truth
         click, cart = (chance(self.shopper, scene, products) for chance in (truth.click, truth.cart))
         return Listed(leg, products, click, cart)
@@ -222,7 +222,7 @@ class Visit:
         products = self._listed(leg)
         if not len(products):
             return
-        some, seen = self._visited(leg, products), len(products)
+        some, seen = self._weighed(leg, products), len(products)
         if self.truth.effects.position:
             seen = min(seen, 1 + int(self.rng.geometric(1 - STAYS[self.shopper.device])))
         clicked = np.flatnonzero(self.rng.random(seen) < some.click[:seen])

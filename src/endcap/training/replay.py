@@ -105,7 +105,7 @@ def next_items(
     Lines of one time are one event; of those that are not `asked`, nobody need guess the item. `keep` thins the cases
     out by their seed.
     """
-    counted = history.asked
+    counted, weighty = history.asked, history.weight > 0
     begins = np.r_[True, (history.shopper[1:] != history.shopper[:-1]) | (history.time[1:] != history.time[:-1])]
     event = np.flatnonzero(begins) if len(history) else np.empty(0, np.int64)
     ends = np.r_[event[1:], len(history)]
@@ -124,7 +124,7 @@ def next_items(
             continue
         shop.advance(int(at[place]))
         seen = Seen(int(history.shopper[event[place]]), known, int(at[place]), folded.upto(known))
-        touched = history.group[known][history.weight[known] > 0]
+        touched = history.group[known][weighty[known]]
         case = _case(history, shop, seen, wanted, np.unique(touched))
         yield replace(case, id=f"{case.id}:{known.stop - known.start}")
 
