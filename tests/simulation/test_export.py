@@ -22,12 +22,13 @@ def test_events_are_written_in_parts_and_come_out_as_one_table_by_time(
     folder = tmp_path / "this year's [new] shop"
     folder.mkdir()
     told: list[tuple[int, int]] = []
-    count = write_events(world, 5_000, folder / "whole.parquet", lambda *done: told.append(done))
+    count, people = write_events(world, 5_000, folder / "whole.parquet", lambda *done: told.append(done))
     monkeypatch.setattr("endcap.simulation.export._AT_ONCE", 700)
-    assert write_events(world, 5_000, folder / "parts.parquet", lambda *done: told.append(done)) == count
+    assert write_events(world, 5_000, folder / "parts.parquet", lambda *done: told.append(done)) == (count, people)
     whole, parts = (pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in ("whole", "parts"))
     assert whole.equals(parts)
     assert whole.height == count >= 5_000
+    assert whole["visitor_id"].n_unique() == people
     assert told[0] == told[-1] == (5_000, 5_000)
     assert len(told) > 6
     assert {path.name for path in folder.iterdir()} == {"whole.parquet", "parts.parquet"}

@@ -16,7 +16,7 @@ def test_the_same_seed_and_end_give_the_same_bytes_in_another_process(tmp_path: 
     words = ("simulate", "--seed", "3", "--end", "2026-11-01", "--items", "400", "--events", "4000")
     command = [sys.executable, "-m", "endcap", *words, "--out", str(tmp_path / "there")]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    for path in (here.catalog, here.changes, here.events, here.catalog_mapping, here.events_mapping):
+    for path in (*here.feeds, here.events, here.catalog_mapping, here.events_mapping, tmp_path / "here" / "world.json"):
         assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
 
 

@@ -4,9 +4,10 @@ Files leave here in the form in which a user's files arrive, and take the same w
 the same seed and end give the same bytes.
 """
 
+from endcap.simulation.choices import Choice
 from endcap.simulation.effects import EVERY_EFFECT, NO_EFFECT, Effects
 from endcap.simulation.figures import REAL, Figures, figures
-from endcap.simulation.shop import Guest, Size, Written, showcase, write_shop
+from endcap.simulation.shop import Guest, Size, Written, read_world, showcase, write_shop
 from endcap.simulation.truth import Gain, Scene, Truth
 from endcap.simulation.world import World, open_world
 
@@ -14,6 +15,7 @@ __all__ = [
     "EVERY_EFFECT",
     "NO_EFFECT",
     "REAL",
+    "Choice",
     "Effects",
     "Figures",
     "Gain",
@@ -25,6 +27,7 @@ __all__ = [
     "Written",
     "figures",
     "open_world",
+    "read_world",
     "showcase",
     "write_shop",
 ]

@@ -16,8 +16,10 @@ _AT_ONCE: Final = 200_000
 _ORDER: Final = "time, event_id, position, item_id"
 
 
-def write_events(world: World, lines: int, path: Path, report: Callable[[int, int], None]) -> int:
-    """Write what people do, one whole person after another until there are `lines` lines or more; returns how many.
+def write_events(world: World, lines: int, path: Path, report: Callable[[int, int], None]) -> tuple[int, int]:
+    """Write what people do, one whole person after another until there are `lines` lines or more.
+
+    Returns how many lines and people there are.
 
     Columns: event (GA4 name), event_id, time (UTC), visitor_id, user_id (empty without log-in), session_id (empty for
     refunds), item_id, quantity, price (EUR a piece), transaction_id, region, device, referrer, search_term, position
@@ -29,20 +31,21 @@ def write_events(world: World, lines: int, path: Path, report: Callable[[int, in
     parts = path.with_suffix(".parts")
     parts.mkdir(parents=True)
     try:
-        written = 0
-        for number, some in enumerate(_drawn(world, lines)):
-            _table(some).write_parquet(parts / f"{number:06}.parquet")
-            written += len(some)
+        written = people = 0
+        for so_far, some in _drawn(world, lines):
+            _table(some).write_parquet(parts / f"{so_far:09}.parquet")
+            written, people = written + len(some), so_far
             report(min(written, lines), lines)
         with duckdb.connect(config={"threads": 1, "memory_limit": "1500MB", "temp_directory": str(parts)}) as sorter:
             drawn = sorter.read_parquet(f"{escape(str(parts))}/*.parquet")
             drawn.order(_ORDER).write_parquet(str(path), compression="zstd")
     finally:
         shutil.rmtree(parts)
-    return written
+    return written, people
 
 
-def _drawn(world: World, lines: int) -> Iterator[list[Line]]:
+def _drawn(world: World, lines: int) -> Iterator[tuple[int, list[Line]]]:
+    """Some more lines, and before them how many people have left lines up to their end."""
     some: list[Line] = []
     number = drawn = 0
     while drawn < lines:
@@ -50,10 +53,10 @@ def _drawn(world: World, lines: int) -> Iterator[list[Line]]:
         number, drawn = number + 1, drawn + len(acts)
         some += acts
         if len(some) >= _AT_ONCE:
-            yield some
+            yield number, some
             some = []
     if some:
-        yield some
+        yield number, some
 
 
 def _table(lines: list[Line]) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 """A simulated shop as files, each with its mapping, and the people in it worth showing."""
 
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from importlib import resources
 from pathlib import Path
@@ -8,10 +10,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 import polars as pl
 
+from endcap.errors import InvalidRequest
 from endcap.simulation.catalog import Period, changes, feed
 from endcap.simulation.effects import EVERY_EFFECT, Effects
 from endcap.simulation.export import write_events
-from endcap.simulation.world import open_world
+from endcap.simulation.world import World, open_world
+
+WORLD: Final = "world.json"
 
 
 class Size(NamedTuple):
@@ -33,13 +38,13 @@ class Guest(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Where the files stand, and how many rows they have."""
+    """Where the files stand, feeds in the order of import, and how many rows they have."""
 
-    catalog: Path
-    changes: Path
+    feeds: tuple[Path, ...]
     catalog_mapping: Path
     events: Path
     events_mapping: Path
+    world: Path
     items: int
     lines: int
 
@@ -57,25 +62,45 @@ def write_shop(  # noqa: PLR0913 - which shop, how large, and who wants to know
 ) -> Written:
     """Write `catalog.csv`, `changes.csv`, `events.parquet` and their mappings; history ends as `end` begins (UTC).
 
-    The same arguments give the same bytes. `report` is told how many of the lines are drawn.
+    Where nothing changes there is no `changes.csv`; from `world.json` the world can be made again. The same arguments
+    give the same bytes. `report` is told how many of the lines are drawn.
     """
     world = open_world(seed, size.items, Period(datetime.combine(end, time.min, UTC)), effects)
     directory.mkdir(parents=True, exist_ok=True)
     for name in ("catalog.toml", "events.toml"):
         (directory / name).write_bytes((resources.files("endcap.simulation") / name).read_bytes())
     products = world.truth.stock.products
-    for name, table in (("catalog.csv", feed(products)), ("changes.csv", changes(products, world.period))):
-        table.write_csv(directory / name, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    written = write_events(world, size.lines, directory / "events.parquet", report)
+    tables = {"catalog.csv": feed(products), "changes.csv": changes(products, world.period)}
+    feeds = {directory / name: table for name, table in tables.items() if len(table)}
+    for path, table in feeds.items():
+        table.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    written, people = write_events(world, size.lines, directory / "events.parquet", report)
+    told = {"seed": seed, "items": size.items, "end": end.isoformat(), "people": people, "effects": asdict(effects)}
+    (directory / WORLD).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return Written(
-        catalog=directory / "catalog.csv",
-        changes=directory / "changes.csv",
+        feeds=tuple(feeds),
         catalog_mapping=directory / "catalog.toml",
         events=directory / "events.parquet",
         events_mapping=directory / "events.toml",
+        world=directory / WORLD,
         items=size.items,
         lines=written,
     )
+
+
+def read_world(path: Path) -> tuple[World, int]:
+    """The world of a shop whose `world.json` is at `path`, and how many people of it left events.
+
+    Raises: InvalidRequest.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        period = Period(datetime.combine(date.fromisoformat(told["end"]), time.min, UTC))
+        return open_world(told["seed"], told["items"], period, Effects(**told["effects"])), told["people"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InvalidRequest(
+            f"{path} tells of no simulated shop ({error}); name the {WORLD} that `endcap simulate` wrote"
+        ) from None
 
 
 def showcase(directory: Path) -> tuple[Guest, ...]:

@@ -1,5 +1,6 @@
 """Who comes to the simulated shop: people with habits, tastes, a purse and a region. Not what they do there."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -40,6 +41,8 @@ ACCOUNT_SHARE: Final = 0.45
 NEWCOMER_SHARE: Final = 0.2
 PARENT_SHARE: Final = 0.3
 """Share of the others, beside parents, who have children to shop for."""
+FOR_KIDS: Final = 0.25
+"""Share of what these come for that is for the children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ def shopper(seed: int, number: int) -> Shopper:
     account = rng.random() < (0.1 if newcomer else ACCOUNT_SHARE)
     visits = 1 if newcomer else 1 + int(rng.negative_binomial(1.2, 0.3))
     own = rng.normal(size=STYLES)
+    children = list(PERSONAS)[persona] == "parent" or rng.random() < PARENT_SHARE
+    if children:
+        mixed = (1 - FOR_KIDS) * mixed / mixed.sum() + FOR_KIDS * _for_kids() @ mixed / (_for_kids() @ mixed).sum()
     return Shopper(
         number=number,
         visitor=f"v-{int(rng.integers(1 << 40)):010x}",
@@ -81,7 +87,7 @@ def shopper(seed: int, number: int) -> Shopper:
         region=_drawn(REGIONS, rng),
         device=_drawn(DEVICES, rng),
         visits=visits,
-        children=list(PERSONAS)[persona] == "parent" or rng.random() < PARENT_SHARE,
+        children=children,
         habit=mixed / mixed.sum(),
         taste=0.9 * _circle(seed, persona, circle) + 0.5 * own,
         purse=float(rng.normal(0, 0.9)),
@@ -101,6 +107,21 @@ def by_path(interests: tuple[tuple[str, float], ...], other: float) -> Doubles:
 def _interests() -> Doubles:
     table = np.array([by_path(tuple(interests.items()), 0) for interests in PERSONAS.values()])
     return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+
+@cache
+def _for_kids() -> Doubles:
+    """What one likes for oneself as what one likes for the children: float64 [leaves, leaves].
+
+    Theirs count as they are, and those of `Kids > X` share what is felt for all of `X`: who camps, camps with the kids.
+    """
+    paths = [leaf.path.split(" > ") for leaf in leaves()]
+    alike = Counter(path[1] for path in paths if path[0] == "Kids")
+    shares = [
+        [float(kids is own) + (kids[1] == own[0]) / alike[kids[1]] if kids[0] == "Kids" else 0.0 for own in paths]
+        for kids in paths
+    ]
+    return np.array(shares)
 
 
 @cache

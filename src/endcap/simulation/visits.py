@@ -4,6 +4,7 @@ What is clicked, taken and bought is decided by the chances of `truth`; which li
 which no recommender has a part.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
@@ -15,6 +16,7 @@ from endcap.domain.arrays import Doubles, Ints
 from endcap.domain.instants import DAY, MINUTE, SECOND
 from endcap.simulation.assortment import leaves
 from endcap.simulation.catalog import Product
+from endcap.simulation.choices import LEAVES, Choice
 from endcap.simulation.shoppers import Shopper
 from endcap.simulation.truth import KEPT, ORDERED, Intent, Scene, Truth
 
@@ -28,6 +30,8 @@ GOES_ON: Final = 0.4
 """Chance that a visit takes up what the last one left open."""
 SEARCHED: Final = 0.3
 """Chance that a list is asked for by words."""
+MISTYPED: Final = 0.08
+"""Chance that a search has two letters swapped."""
 LIST: Final = 24
 STAYS: Final = {"desktop": 0.955, "tablet": 0.945, "mobile": 0.935}
 """Chance that the eye goes on to the next place of a list."""
@@ -35,8 +39,6 @@ AGAIN: Final = 0.4
 """Chance that a person who has compared looks at the best again."""
 COMPLETED: Final = 0.4
 """Chance that who has taken something looks for what goes with it."""
-LEAVES: Final = 0.05
-"""Chance that a person has seen enough after a product."""
 WISHED: Final = 0.02
 RETURNED: Final = 0.05
 SATISFIED: Final = 0.95
@@ -88,6 +90,13 @@ class Leg(NamedTuple):
     sought: int = -1
 
 
+class Search(NamedTuple):
+    """What a person was about as she searched at `scene.at` (ms UTC), for the words that product `sought` has."""
+
+    scene: Scene
+    sought: int
+
+
 class Listed(NamedTuple):
     """Products int64 [n] as they stand before the person, and her chances float64 [n] to click and to take each."""
 
@@ -107,7 +116,7 @@ class Memory:
 
 
 class Visit:
-    """One visit under way: a clock, a cart and the lines written so far."""
+    """One visit under way: a clock, a cart, the lines written so far and the choices that led to them."""
 
     def __init__(self, truth: Truth, shopper: Shopper, memory: Memory, at: int, rng: Generator) -> None:
         self.truth = truth
@@ -124,12 +133,17 @@ class Visit:
         self.cart: dict[int, tuple[int, int]] = {}
         self.events = 0
         self.lines: list[Line] = []
+        self.searches: list[Search] = []
+        self.choices: list[Choice] = []
+        self.opened: set[int] = set()
 
     def run(self, refills: tuple[int, ...] = ()) -> list[Line]:
         """All lines of the visit in order of time; with `refills`, it is to buy these products again."""
         self.intent = "refill" if refills else self._wanted()
         for product in refills:
-            self._look(self._weighed(Leg(int(self.truth.stock.leaf[product])), np.array([product])), 0)
+            alone = self._weighed(Leg(int(self.truth.stock.leaf[product])), np.array([product]))
+            self._choose(alone, one=True)
+            self._look(alone, 0)
         route, taken = self._route(refills), len(self.cart)
         while route and not self.tired:
             self._walk(route.pop(0))
@@ -198,6 +212,7 @@ class Visit:
         if len(there):
             some = self._weighed(Leg(leaf), there[self.rng.integers(len(there), size=8)])
             total = np.cumsum(some.click)
+            self._choose(some, one=True)
             self._look(some, int(np.searchsorted(total, self.rng.random() * total[-1])))
 
     def _weighed(self, leg: Leg, products: Ints) -> Listed:
@@ -226,6 +241,7 @@ class Visit:
         if self.truth.effects.position:
             seen = min(seen, 1 + int(self.rng.geometric(1 - STAYS[self.shopper.device])))
         clicked = np.flatnonzero(self.rng.random(seen) < some.click[:seen])
+        self._choose(Listed(leg, products[:seen], some.click[:seen], some.cart[:seen]))
         self._show(products[:seen], leg)
         for place in clicked.tolist():
             self._write("select_item", int(products[place]), Told(position=place + 1))
@@ -241,13 +257,24 @@ class Visit:
         stock, there = self.truth.stock, self._sold(leg.leaf)
         order = 0.2 * stock.appeal[there] + self.rng.gumbel(size=len(there))
         if leg.sought >= 0:
-            words = _words(stock.products[leg.sought])
-            order = order + 2.5 * np.array([len(words & _words(stock.products[each])) for each in there])
+            words = words_of(stock.products[leg.sought])
+            order = order + 2.5 * np.array([len(words & words_of(stock.products[each])) for each in there])
         return np.asarray(there[np.argsort(-order, kind="stable")][:LIST])
+
+    def _choose(self, some: Listed, *, one: bool = False) -> None:
+        """Keep what stands before the person now."""
+        fresh = np.array([product not in self.opened for product in some.products.tolist()])
+        scene = self._scene(some.leg.leaf)._replace(owned=dict(self.memory.owned))
+        self.choices.append(Choice(self.clock, scene, some.products, some.click, fresh, one))
 
     def _show(self, listed: Ints, leg: Leg) -> None:
         """Write the impressions as one event."""
-        sought = " ".join(sorted(_words(self.truth.stock.products[leg.sought]))) if leg.sought >= 0 else ""
+        sought = ""
+        if leg.sought >= 0:
+            scene = self._scene(leg.leaf)._replace(owned=dict(self.memory.owned))
+            self.searches.append(Search(scene, leg.sought))
+            typed = " ".join(sorted(words_of(self.truth.stock.products[leg.sought])))
+            sought = mistyped(typed, f"{self.session}-{self.events}")
         for place, product in enumerate(listed.tolist(), 1):
             self._write("view_item_list", product, Told(search_term=sought, position=place), together=place > 1)
         self.clock += int(self.rng.integers(2, 5)) * SECOND
@@ -257,6 +284,7 @@ class Visit:
         rng, product, pleased = self.rng, int(some.products[place]), float(some.click[place])
         seconds = int(min(12 * 60, 3 + rng.lognormal(3.0 + 1.6 * pleased, 0.7)))
         scrolled = int(min(100, 20 + 60 * (rng.random() + pleased)))
+        self.opened.add(product)
         self._write("view_item", product, Told(engagement=seconds, scrolled=scrolled))
         self.clock += seconds * SECOND
         self.aim = product
@@ -338,7 +366,21 @@ class Visit:
         )
 
 
-def _words(product: Product) -> frozenset[str]:
+def mistyped(words: str, key: str) -> str:
+    """`words`, or in one of some searches, which `key` decides, with two neighbouring letters swapped.
+
+    >>> [mistyped("soft toy", key) for key in ("s-1", "s-2")]
+    ['soft toy', 'sfot toy']
+    """
+    drawn = zlib.crc32(key.encode())
+    places = [place for place in range(len(words) - 1) if words[place : place + 2].isalpha()]
+    if not places or drawn % 1_000 >= 1_000 * MISTYPED:
+        return words
+    place = places[drawn // 1_000 % len(places)]
+    return words[:place] + words[place + 1] + words[place] + words[place + 2 :]
+
+
+def words_of(product: Product) -> frozenset[str]:
     """The words of a product that people search for: what it is, not its brand or model."""
     return frozenset(product.draft.words[-2:])
 

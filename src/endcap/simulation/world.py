@@ -10,6 +10,7 @@ from numpy.random import Generator, Philox
 from endcap.domain.arrays import Doubles
 from endcap.domain.instants import DAY, HOUR, millis
 from endcap.simulation.catalog import Period, catalog
+from endcap.simulation.choices import Choice
 from endcap.simulation.effects import EVERY_EFFECT, Effects
 from endcap.simulation.range import stocked
 from endcap.simulation.shoppers import Shopper, shopper
@@ -39,26 +40,35 @@ class World:
         return shopper(self.seed, number)
 
     def history(self, number: int, split: int = 0, drawn: int = 0) -> list[Line]:
-        """All that the person `number` does within the period, visit by visit.
+        """All that the person `number` does within the period; see `visits`."""
+        end = millis(self.period.end)
+        return [line for visit in self.visits(number, split, drawn) for line in visit.lines if line.time < end]
+
+    def visits(self, number: int, split: int = 0, drawn: int = 0) -> list[Visit]:
+        """The visits of the person `number` within the period, each run to its end.
 
         What begins at `split` (ms UTC) or later is drawn anew for each `drawn`: the same person at the same times with
         the same past, who decides by the same chances.
         """
         me, memory, end = self.shopper(number), Memory(), millis(self.period.end)
-        lines: list[Line] = []
+        made: list[Visit] = []
         planned = self._arrivals(me)
-        free = visits = 0
+        free = 0
         while planned or memory.refills:
             at, refills = _next(planned, memory)
             at = max(at, free)
             if at >= end:
                 break
-            rng = Generator(Philox([self.seed, 6, number, visits, drawn if at >= split else 0]))
+            rng = Generator(Philox([self.seed, 6, number, len(made), drawn if at >= split else 0]))
             visit = Visit(self.truth, me, memory, at, rng)
-            lines += visit.run(refills)
+            visit.run(refills)
+            made.append(visit)
             free = visit.clock + APART
-            visits += 1
-        return [line for line in lines if line.time < end]
+        return made
+
+    def choices(self, number: int, since: int) -> list[Choice]:
+        """What stood before the person `number` from `since` (ms UTC) on, in order of time, opened or not."""
+        return [each for visit in self.visits(number) for each in visit.choices if each.opened >= since]
 
     def _arrivals(self, me: Shopper) -> list[int]:
         """When the person's own visits begin (ms UTC), in order."""
