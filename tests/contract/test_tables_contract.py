@@ -37,7 +37,8 @@ def lines(offsets: list[int], times: list[int]) -> pa.Table:
             "offset": offset, "line": line, "time": time, "shopper": b"%016d" % offset, "guest": offset % 2 == 0,
             "bot": offset % 3 == 0, "session": -offset, "basket": 2**62 + offset, "kind": offset % 9 + 1,
             "row": offset * 3, "quantity": line + 1, "price": -1, "region": ["", "DE", "ÅX"][offset % 3],
-            "placement": "home", "recommendation_id": f"r{offset}",
+            "placement": "home", "recommendation_id": f"r{offset}", "device": "mobile", "referrer": "other",
+            "terms": "red tent", "dwell": offset % 7, "scrolled": offset % 3,
         }
         for offset, time in zip(offsets, times, strict=True)
         for line in range(1 + (offset % 3 == 0))

@@ -11,9 +11,8 @@ from endcap.formats.rates import NO_RATES
 from endcap.ingest.checks import price_checks
 from endcap.ingest.rows import RowBook
 from endcap.privacy import Identities
-from endcap.serving.calls import CatalogItemCall
 from endcap.serving.edge import Edge, WrongFields
-from endcap.serving.goods import change
+from endcap.serving.goods import CatalogItemCall, change
 from endcap.state import Shelf
 
 REFUSED = None

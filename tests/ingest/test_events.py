@@ -20,9 +20,10 @@ from endcap.errors import InvalidFeed
 from endcap.formats import files
 from endcap.formats.files import open_table
 from endcap.ingest import Ports, Summary
+from endcap.ingest.catalog import import_catalog
 from endcap.ingest.events import import_events
 from endcap.ingest.loader import Digests, Loader, event_key
-from endcap.ingest.mapping import EventsMapping, read_mapping
+from endcap.ingest.mapping import CatalogMapping, EventsMapping, read_mapping
 from endcap.state import Shopper
 
 Write = Callable[[str, str], Path]
@@ -233,8 +234,9 @@ from pathlib import Path
 from conftest import NOW, opened
 from endcap.formats import files
 from endcap.formats.files import open_table
+from endcap.ingest.catalog import import_catalog
 from endcap.ingest.events import import_events
-from endcap.ingest.mapping import EventsMapping, read_mapping
+from endcap.ingest.mapping import CatalogMapping, EventsMapping, read_mapping
 
 files.BATCH = {batch}
 with opened(Path({folder!r})) as shop:
@@ -319,3 +321,37 @@ def test_a_refund_takes_its_purchase_back(shop: Ports, written: Write, now: int)
     (packed,) = shop.kv.get_many([b"shopper:" + keyed_hash(shop.secret, "user", "c")])
     assert packed is not None
     assert Shopper.unpacked(packed).purchases["count"].tolist() == [0]
+
+
+TOLD = """
+kind = "events"
+[types]
+ms = "number"
+[fields]
+name = "name"
+time = "at"
+item_id = "code"
+visitor_id = "who"
+device = "device"
+referrer = "came"
+search_term = "sought"
+engagement_time_msec = "ms"
+"""
+
+
+def test_of_circumstances_only_kinds_and_known_words_are_kept(shop: Ports, written: Write, now: int) -> None:
+    feed = written("feed.csv", "id,title\nA,Two-person tent\n")
+    catalog = written("catalog.toml", 'kind = "catalog"\n[fields]\nid = "id"\ntitle = "title"\n')
+    import_catalog(shop, open_table(feed), read_mapping(catalog, CatalogMapping), now)
+    rows = "name,at,code,who,device,came,sought,ms\n"
+    rows += "view_item,2011-10-01,A,v,Mobile,https://www.google.de/search?q=ann,TENT ann@example.org,9500\n"
+    rows += "leave_item,2011-10-02,A,v,fridge,,,-1\n"
+    path = open_table(written("told.csv", rows))
+    assert import_events(shop, path, read_mapping(written("told.toml", TOLD), EventsMapping), now).quarantined == 1
+    (event,) = events(shop)
+    assert (event.device, event.referrer, event.terms, event.dwell) == ("mobile", "search_engine", "tent", 9)
+    (line,) = shop.tables.interactions(Window()).to_pylist()
+    names = ("device", "referrer", "terms", "dwell", "scrolled")
+    assert [line[name] for name in names] == ["mobile", "search_engine", "tent", 9, 0]
+    for file in shop.quarantine.parent.rglob("*"):
+        assert not file.is_file() or b"example.org" not in file.read_bytes()

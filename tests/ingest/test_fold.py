@@ -25,7 +25,7 @@ from endcap.domain.instants import DAY, HOUR
 from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
-from endcap.ingest.checkpoint import pack_shelf, unpack_shelf
+from endcap.ingest.checkpoint import FORMAT, pack_shelf, unpack_shelf
 from endcap.ingest.fold import checkpoint, fold_events, lake_lines, open_shelf, project, rebuild_state
 from endcap.ingest.rows import assignment_entry
 from endcap.state import Shelf, Shopper
@@ -303,8 +303,8 @@ def test_a_checkpoint_of_an_older_format_is_folded_again_from_the_log(shop: Port
 
 
 def test_a_checkpoint_of_a_later_format_is_refused(shop: Ports) -> None:
-    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": 4})})
-    with pytest.raises(BackendUnavailable, match="format 4, this release reads 3"):
+    shop.kv.set_many({b"shelf": msgspec.msgpack.encode({"format": FORMAT + 1})})
+    with pytest.raises(BackendUnavailable, match=f"format {FORMAT + 1}, this release reads {FORMAT}"):
         open_shelf(shop.kv)
 
 

@@ -24,7 +24,9 @@ LINE = st.tuples(
 
 def crowd(lines: Sequence[tuple[int, ...]], first: int) -> Crowd:
     person, time, row, kind, session, region = np.array(lines, np.int64).reshape(-1, 6).T.copy()
-    events = Events(time, row.astype(np.int32), kind.astype(np.uint8), session)
+    dwell, scrolled = (kind == Kind.LEAVE) * row, (kind == Kind.VIEW) * session
+    columns = time, row.astype(np.int32), kind.astype(np.uint8), session, dwell.astype(np.uint16)
+    events = Events(*columns, scrolled.astype(np.uint8))
     offset = np.arange(first, first + len(lines))
     return Crowd(person.astype(np.int32), events, offset, region.astype(np.int32), REGIONS)
 

@@ -34,7 +34,11 @@ def told(shelf: Shelf) -> list[dict[str, Any]]:
     rows = []
     for row in range(len(shelf)):
         found: dict[str, Any] = {name: getattr(shelf, name)[row].item() for name in columns}
-        found |= {"changed": int(shelf.changed[row]), "told": shelf.told[:, row].tolist()}
+        found |= {
+            "changed": int(shelf.changed[row]),
+            "emptied": int(shelf.emptied[row]),
+            "told": shelf.told[:, row].tolist(),
+        }
         found |= {"brand": shelf.brands.values[shelf.brand[row]], "path": shelf.categories.values[shelf.category[row]]}
         for name, attribute in shelf.attributes.items():
             if attribute.told[row] >= 0:

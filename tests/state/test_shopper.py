@@ -22,9 +22,10 @@ LINES = st.lists(
 
 def events(lines: list[tuple[int, int, Kind, int]]) -> Events:
     time, row, kind, session = (list(column) for column in zip(*lines, strict=True)) if lines else ([], [], [], [])
-    return Events(
-        np.array(time, np.int64), np.array(row, np.int32), np.array(kind, np.uint8), np.array(session, np.int64)
-    )
+    columns = np.array(time, np.int64), np.array(row, np.int32), np.array(kind, np.uint8), np.array(session, np.int64)
+    looked = np.isin(columns[2], (Kind.VIEW, Kind.LEAVE))
+    dwell, scrolled = looked * columns[1] * 5 % 60, looked * columns[1] * 7 % 101
+    return Events(*columns, dwell.astype(np.uint16), scrolled.astype(np.uint8))
 
 
 @given(LINES, st.randoms(use_true_random=False), st.integers(1, 9))
@@ -61,7 +62,7 @@ def test_unpacking_gives_back_what_was_packed(lines: list[tuple[int, int, Kind, 
 
 
 def test_a_foreign_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 9, this release reads 1; rebuild the state"):
+    with pytest.raises(ValueError, match="format 9, this release reads 1 and 2; rebuild the state"):
         Shopper.unpacked(b"\x09" + NEWCOMER.packed()[1:])
 
 
@@ -105,6 +106,20 @@ def test_a_refund_reverses_its_purchase_even_if_it_comes_first() -> None:
 def test_impressions_leave_no_trace() -> None:
     assert fold(NEWCOMER, events([(10**12, 1, Kind.IMPRESSION, 0)])) is NEWCOMER
     assert fold(NEWCOMER, NO_EVENTS) is NEWCOMER
+
+
+def test_how_a_page_was_looked_at_is_known_when_it_was_left() -> None:
+    """A view tells afterwards how long it was, counted from its own time on; leaving a page is told as it happens."""
+    shopper = fold(NEWCOMER, events([(10**12, 4, Kind.VIEW, 0), (10**12, 5, Kind.LEAVE, 0)]))
+    assert shopper.looks.tolist() == [(10**9, 5, 25, 35), (10**9 + 20, 4, 20, 28)]
+    assert shopper.lines == 1
+
+
+def test_state_of_the_format_before_is_read() -> None:
+    shopper = fold(NEWCOMER, events([(10**12, 1, Kind.CART, 0)]), offset=7, region="DE")
+    packed = shopper.packed()
+    before = b"\x01" + packed[1:41] + packed[43:]
+    assert Shopper.unpacked(before).packed() == packed
 
 
 def test_the_region_is_that_of_the_latest_line() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Ints, Millis, Rows
-from endcap.domain.events import Kind
+from endcap.domain.events import SILENT, Kind
 from endcap.domain.instants import MINUTE
 
 AGENTS: Final = r"(?i)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pingdom|uptime|python-requests|curl/|wget/"
@@ -14,7 +14,7 @@ AGENTS: Final = r"(?i)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pin
 
 EVENTS_PER_MINUTE: Final = 60
 ITEMS_PER_SESSION: Final = 500
-_NOT_BROWSING: Final = (Kind.PURCHASE, Kind.REFUND, Kind.IMPRESSION)
+_NOT_BROWSING: Final = (Kind.PURCHASE, Kind.REFUND, *SILENT)
 
 
 def left_by_bots(  # noqa: PLR0913 - the columns of lines

@@ -1,9 +1,13 @@
 """What was decided for one request, complete enough to be replayed, explained and learned from."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from endcap.domain.arrays import Floats, Rows
 from endcap.domain.requests import Dropped, Offsets, Request, Shown
+
+Recovered: TypeAlias = Literal["", "spelling", "words", "meaning", "popular"]
+"""What a search without a match for all its words found instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Decision:
     """The answer to one request: slate, what was dropped and why, and all that it depended on.
 
     `rung` is the level of the degradation ladder that answered (R0 full); `degraded` the codes of what was missing.
+    `recovered` says by what a search found something where nothing has all its words as they were typed.
     """
 
     request: Request
@@ -39,3 +44,4 @@ class Decision:
     pool_size: int
     short_because: str
     evidence: Evidence
+    recovered: Recovered = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,16 @@ class Coded(NamedTuple):
         return self._replace(codes=self.codes[index])
 
 
+TEXTS: Final = ("region", "placement", "recommendation_id", "device", "referrer", "terms")
+"""The texts of an event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
     """Columns [lines], in the order of the log: the lines of one event stand together.
 
     `offset` is that of the event's record, `number` int32 the place of the line in its event. `shopper` holds bytes,
-    `region`, `placement` and `recommendation_id` text.
+    the other `Coded` columns text.
     """
 
     offset: Ints
@@ -59,6 +63,9 @@ class Lines:
     region: Coded
     placement: Coded
     recommendation_id: Coded
+    device: Coded
+    referrer: Coded
+    terms: Coded
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -82,6 +89,8 @@ class Lines:
                 row=np.array([line.row for line in each], np.int32),
                 kind=column("kind", np.uint8),
                 session=column("session", np.int64),
+                dwell=column("dwell", np.uint16),
+                scrolled=column("scrolled", np.uint8),
             ),
             quantity=np.array([line.quantity for line in each], np.int64),
             price=np.array([line.price for line in each], np.int64),
@@ -89,9 +98,7 @@ class Lines:
             guest=column("guest", np.bool_),
             bot=column("bot", np.bool_),
             shopper=Coded.of([event.shopper for event in events]).take(owner),
-            region=Coded.of([event.region for event in events]).take(owner),
-            placement=Coded.of([event.placement for event in events]).take(owner),
-            recommendation_id=Coded.of([event.recommendation_id for event in events]).take(owner),
+            **{name: Coded.of([getattr(event, name) for event in events]).take(owner) for name in TEXTS},
         )
 
     def take(self, index: Any) -> Self:
@@ -120,4 +127,4 @@ class Lines:
         return self.take(slice(int(np.searchsorted(self.offset, offset, side="right")), None))
 
 
-_CUT = {"columns", "shopper", "region", "placement", "recommendation_id"}
+_CUT = {"columns", "shopper", *TEXTS}

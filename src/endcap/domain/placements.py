@@ -16,4 +16,8 @@ class Placement:
     most_per_brand: int = 0
     most_per_category: int = 0
     diversity: float = 0.0
+    breadth: float = 0.0
     new_items: int = 0
+    filter: str = ""
+    category: Literal["any", "same", "other"] = "any"
+    personal: float = 0.5

@@ -56,6 +56,11 @@ class Row(NamedTuple):
     item_id: str | None = None
     quantity: str | None = None
     price: str | None = None
+    device: str | None = None
+    referrer: str | None = None
+    search_term: str | None = None
+    engagement_time_msec: str | None = None
+    percent_scrolled: str | None = None
 
 
 SCHEMA: Final[dict[str, pl.DataType]] = {name: pl.Int64() if name == "clock" else pl.String() for name in Row._fields}

@@ -14,6 +14,7 @@ from endcap.formats.files import open_any
 
 _EXPORT: Final = (
     "event_name", "event_timestamp", "event_params", "user_id", "user_pseudo_id", "items", "ecommerce", "geo",
+    "device",
 )  # fmt: skip
 _USUAL: Final = "microseconds"
 
@@ -36,6 +37,8 @@ def _export_rows(event: str, value: Mapping[str, Any], clocks: Counter[str]) -> 
         region=text(geo.get("country")),
         placement=placement(params.get("item_list_id")),
         recommendation_id=text(params.get("recommendation_id")),
+        device=text((value.get("device") or {}).get("category")),
+        **_told(params),
     )
     return with_items(row, value.get("items"), _item)
 
@@ -44,6 +47,11 @@ def _params(params: Any) -> Iterator[tuple[str, Any]]:
     for param in params:
         value = param.get("value") or {}
         yield param["key"], next((each for each in value.values() if each is not None), None)
+
+
+def _told(params: Mapping[str, Any]) -> dict[str, str | None]:
+    """What led there. GA4's engagement is that of the page before, and its scroll events name no item."""
+    return {"referrer": text(params.get("page_referrer")), "search_term": text(params.get("search_term"))}
 
 
 def _item(event: Row, item: Mapping[str, Any]) -> Row:
@@ -81,6 +89,8 @@ def _body_rows(number: str, value: Mapping[str, Any], clocks: Counter[str]) -> I
             placement=placement(params.get("item_list_id")),
             recommendation_id=text(params.get("recommendation_id")),
             user_agent=text(value.get("user_agent")),
+            device=text((value.get("device") or {}).get("category")),
+            **_told(params),
         )
         rows += with_items(row, params.get("items"), _item)
     return rows
@@ -99,6 +109,9 @@ FLAT: Final[Mapping[str, tuple[str, ...]]] = {
     "currency": ("currency",),
     "region": ("country", "geo_country", "geo.country"),
     "placement": ("item_list_id", "items_item_list_id", "items.item_list_id"),
+    "device": ("device_category", "device.category"),
+    "referrer": ("page_referrer",),
+    "search_term": ("search_term",),
 }
 """What the columns of an export flattened to one row an item are called, by field; `event_timestamp` is the time."""
 

@@ -49,6 +49,9 @@ def _call_rows(event: str, value: Mapping[str, Any], clocks: Counter[str]) -> It
         placement=placement(said.get("list_id")),
         recommendation_id=text(said.get("recommendation_id")),
         user_agent=text(context.get("userAgent")),
+        device=text((context.get("device") or {}).get("type")),
+        referrer=text((context.get("page") or {}).get("referrer")),
+        search_term=text(said.get("query")),
     )
     products = said.get("products") or ([said] if _id(said) else [])
     return with_items(row, products, _product)
@@ -81,6 +84,7 @@ def _own_rows(event: str, value: Mapping[str, Any], clocks: Counter[str]) -> Ite
         instant(number, "milliseconds", clocks),
         None if number is not None else text(at),
         placement=placement(value.get("placement")),
+        referrer=text(value.get("page_referrer")),
         **{name: text(value.get(name)) for name in _OWN},
     )
     return with_items(row, value.get("items"), _own_item)
@@ -88,7 +92,7 @@ def _own_rows(event: str, value: Mapping[str, Any], clocks: Counter[str]) -> Ite
 
 _OWN: Final = (
     "user_id", "visitor_id", "session_id", "transaction_id", "event_id", "currency", "recommendation_id", "user_agent",
-    "region",
+    "region", "device", "search_term", "engagement_time_msec", "percent_scrolled",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from endcap.errors import BackendUnavailable
 from endcap.state import Names, Shelf
 from endcap.state.shelf import Attribute
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 class _Format(msgspec.Struct):

@@ -5,7 +5,8 @@ drops what it holds, so importing a file again, or going on after a crash, adds 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from endcap.domain.bots import AGENTS
-from endcap.domain.events import KINDS
+from endcap.domain.circumstances import device_of, referrer_of
+from endcap.domain.events import KINDS, MOST_DWELL
 from endcap.domain.instants import iso
 from endcap.domain.occurrences import Occurrences
 from endcap.expressions import Type
@@ -37,10 +39,28 @@ from endcap.ingest.fold import project
 from endcap.ingest.loader import NUMBER, SIGNAL, Digests, Loader
 from endcap.ingest.mapping import EventFields, EventsMapping
 from endcap.ingest.quarantine import WITHHELD, Quarantine
+from endcap.ingest.texts import known_terms, title_words
 
 FIELDS: Final = Fields(
-    {"time": "time", "quantity": "number", "price": "number"},
-    frozenset({"user_id", "visitor_id", "session_id", "transaction_id", "event_id", "user_agent"}),
+    {
+        "time": "time",
+        "quantity": "number",
+        "price": "number",
+        "engagement_time_msec": "number",
+        "percent_scrolled": "number",
+    },
+    frozenset(
+        {
+            "user_id",
+            "visitor_id",
+            "session_id",
+            "transaction_id",
+            "event_id",
+            "user_agent",
+            "referrer",
+            "search_term",
+        }
+    ),
 )
 MAX_WORD, MAX_QUANTITY = 64, 10**6
 OLDEST: Final = 788_918_400_000
@@ -72,6 +92,7 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
     binding = bind(mapping, table, shop.timezone, FIELDS)
     name = f"{table.path.name}-{table.digest()}.jsonl"
     project(shop)
+    words = cache(partial(title_words, shop))
     checks, among = _checks(mapping, shop.currency, now), Among("name", _ours(mapping))
     with paused_collection(), Quarantine(shop.quarantine, name) as quarantine, Loader(shop, now) as loader:
         whole = _Whole(mapping, isinstance(table, EventFile), shop.secret, (quarantine, loader.seen))
@@ -83,7 +104,7 @@ def import_events(shop: Ports, table: Table, mapping: EventsMapping, now: int, r
                 table.clocks.clear()
         for batch in binding.batches(checks, quarantine, among, course.past):
             course.take(batch)
-            frame = whole.events(_complete(batch.fields))
+            frame = whole.events(_complete(batch.fields, words))
             if len(frame):
                 course.load(frame, batch, report)
         rest = whole.rest()
@@ -201,13 +222,18 @@ def _checks(mapping: EventsMapping, currency: str, now: int) -> list[Check]:
         ),
         price._replace(bad=price.bad & ~SIGNAL),
         *(length_check(name, MAX_WORD) for name in ("region", "placement", "recommendation_id")),
+        Check("engagement_time_msec", pl.col("engagement_time_msec") < 0, "is negative; expected milliseconds from 0"),
+        Check("percent_scrolled", ~pl.col("percent_scrolled").is_between(0, 100), "is not between 0 and 100"),
     ]
     nobodys = Check("user_id", nobody, "is missing, and so are visitor_id, session_id and transaction_id")
     return [*(check for check in checks if check.field in given), nobodys]
 
 
-def _complete(fields: pl.DataFrame) -> pl.DataFrame:
-    """All fields, those not mapped as NULL or their default; logins and logouts have neither quantity nor price."""
+def _complete(fields: pl.DataFrame, words: Callable[[], Collection[str]]) -> pl.DataFrame:
+    """All fields, those not mapped as NULL or their default; logins and logouts have neither quantity nor price.
+
+    Of searches only `words`, those of titles, are kept.
+    """
     absent = {
         name: pl.lit(None, _STORED[FIELDS.types.get(name, "text")])
         for name in EventFields.model_fields
@@ -217,6 +243,19 @@ def _complete(fields: pl.DataFrame) -> pl.DataFrame:
         pl.when(~SIGNAL).then(pl.col("quantity")).fill_null(1).cast(pl.Int64),
         pl.when(~SIGNAL).then(pl.col("price")),
         bot=pl.col("user_agent").str.contains(AGENTS).fill_null(False),
+        dwell=(pl.col("engagement_time_msec") / 1000).clip(0, MOST_DWELL).fill_null(0).cast(pl.UInt16),
+        scrolled=pl.col("percent_scrolled").fill_null(0).cast(pl.UInt8),
+        device=_each("device", device_of),
+        referrer=_each("referrer", referrer_of),
+        terms=_each("search_term", lambda search: known_terms(search, words())),
+    )
+
+
+def _each(name: str, read: Callable[[str], str]) -> pl.Expr:
+    """Every distinct text of the column `name` as `read` has it."""
+    return pl.col(name).map_batches(
+        lambda texts: texts.replace_strict(given := texts.unique().drop_nulls(), [read(each) for each in given]),
+        return_dtype=pl.String(),
     )
 
 

@@ -21,7 +21,7 @@ from endcap.backends.tables import INTERACTIONS, Tables
 from endcap.domain.arrays import Ints
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.events import Event
-from endcap.domain.lines import Coded, Lines
+from endcap.domain.lines import TEXTS, Coded, Lines
 from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable
 from endcap.ingest import Ports
@@ -276,10 +276,11 @@ def _interactions(lines: Lines) -> pa.Table:
         "row": lines.columns.row,
         "quantity": lines.quantity.astype(np.int32),
         "price": lines.price,
-        "region": _words(lines.region),
-        "placement": _words(lines.placement),
-        "recommendation_id": _words(lines.recommendation_id).dictionary_decode(),
+        "dwell": lines.columns.dwell,
+        "scrolled": lines.columns.scrolled,
+        **{name: _words(getattr(lines, name)) for name in TEXTS},
     }
+    columns["recommendation_id"] = columns["recommendation_id"].dictionary_decode()
     return pa.Table.from_pydict(columns, schema=INTERACTIONS)
 
 

@@ -23,7 +23,7 @@ from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import Assignment
 from endcap.domain.events import KINDS, Events
 from endcap.domain.ids import NOBODY, Person, keyed_hash, keyed_number
-from endcap.domain.lines import Coded, Lines
+from endcap.domain.lines import TEXTS, Coded, Lines
 from endcap.domain.occurrences import Occurrences
 from endcap.domain.people import SIGNALS, Link
 from endcap.ingest import Ports
@@ -116,7 +116,7 @@ class Loader(AbstractContextManager["Loader"]):
             self._folder.shutdown()
 
     def load(self, frame: pl.DataFrame, appended: Callable[[Digests], None]) -> None:
-        """Append the events of `frame` (all fields, NUMBER, `minor`, `bot`) soon; then call `appended`, in a thread.
+        """Append the events of `frame` (all that `_complete` gives, NUMBER, `minor`) soon; then call `appended`.
 
         Its logins and logouts are told to everyone who asks who is who, and stand in the log as links alone.
         It gets the beginnings of the digests that `seen` was asked about.
@@ -310,6 +310,8 @@ def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, who: Coded) -> Lines:
             row=rows,
             kind=frame["name"].replace_strict(KINDS, return_dtype=pl.UInt8).to_numpy(),
             session=ids.session,
+            dwell=frame["dwell"].to_numpy(),
+            scrolled=frame["scrolled"].to_numpy(),
         ),
         quantity=frame["quantity"].to_numpy(),
         price=frame["minor"].to_numpy(),
@@ -317,9 +319,7 @@ def _lines(frame: pl.DataFrame, rows: Rows, ids: _Ids, who: Coded) -> Lines:
         guest=frame.select(pl.col("user_id").is_null() & pl.col("visitor_id").is_null()).to_series().to_numpy(),
         bot=frame["bot"].to_numpy(),
         shopper=who,
-        region=word("region"),
-        placement=word("placement"),
-        recommendation_id=word("recommendation_id"),
+        **{name: word(name) for name in TEXTS},
     )
 
 

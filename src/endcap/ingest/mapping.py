@@ -74,6 +74,11 @@ class EventFields(_Table):
     event: Written | None = None
     currency: Written | None = None
     user_agent: Written | None = None
+    device: Written | None = None
+    referrer: Written | None = None
+    search_term: Written | None = None
+    engagement_time_msec: Written | None = None
+    percent_scrolled: Written | None = None
 
 
 class ItemFields(_Table):

@@ -3,9 +3,10 @@
 Knows its own log offset.
 """
 
+import re
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -14,8 +15,16 @@ from endcap.backends.log import Log
 from endcap.backends.log.bodies import unpack
 from endcap.domain.catalog import Change
 
+if TYPE_CHECKING:
+    from endcap.ingest import Ports
+
 SHOWN: Final = ("title", "link", "image_link")
 FORMAT: Final = 3
+MOST_TERMS, LONGEST_TERM = 8, 40
+MAX_TERMS: Final = MOST_TERMS * (LONGEST_TERM + 1)
+"""Characters of the words of a search."""
+_WORD: Final = re.compile(r"[^\W_]+")
+_ADDRESS: Final = re.compile(r"\S*@\S*")
 _KEY: Final = b"checkpoint:texts"
 _PAGE: Final = 1 << 13
 """Rows that a checkpoint keeps together, under one key."""
@@ -41,6 +50,7 @@ class Texts:
         """`packed` holds per row the MessagePack of a `Told`; `offset` is the log's that it was kept up to."""
         self._offset, self._packed = offset, packed or []
         self._saved, self._news = offset, set[int]()
+        self._words: set[str] | None = None
 
     @property
     def offset(self) -> int:
@@ -50,6 +60,18 @@ class Texts:
     def get(self, row: int) -> Mapping[str, str]:
         """What is known of `row`."""
         return {name: text for name, (_, text) in self._told(row).items() if text}
+
+    @property
+    def words(self) -> Collection[str]:
+        """All words that a title has or had since they were gathered."""
+        return self.gather_words()
+
+    def gather_words(self) -> set[str]:
+        """Find `words` unless that is done, which takes as long as reading all titles: better before somebody waits."""
+        if self._words is None:
+            titles = (self.get(row).get("title", "") for row in range(len(self._packed)))
+            self._words = {word for title in titles for word in words_of(title)}
+        return self._words
 
     def _told(self, row: int) -> Told:
         return msgspec.msgpack.decode(self._packed[row], type=Told) if row < len(self._packed) else {}
@@ -69,6 +91,8 @@ class Texts:
             if name in change.text and change.at >= told.get(name, (-1, ""))[0]:
                 told[name] = change.at, change.text[name]
         self._packed[change.row] = msgspec.msgpack.encode(told)
+        if self._words is not None:
+            self._words.update(words_of(change.text.get("title", "")))
 
     def apply_all(self, changes: Iterable[tuple[int, Change]], last: int) -> None:
         """Take in changes at their offsets, all that the log has up to `last`."""
@@ -94,6 +118,33 @@ class Texts:
             kept[_page_key(page)] = zlib.compress(msgspec.msgpack.encode(rows), 1)
         kv.set_many(kept)
         self._saved, self._news = self.offset, set()
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text` as they are compared.
+
+    >>> words_of("Rain-jacket, 3 L!")
+    ['rain', 'jacket', '3', 'l']
+    """
+    return _WORD.findall(text.lower())
+
+
+def known_terms(search: str, words: Collection[str]) -> str:
+    """The first few words of a search that are among `words`, no part of an e-mail address; nothing else of it is kept.
+
+    >>> known_terms("Tent for ann@example.org", {"tent", "for", "ann"})
+    'tent for'
+    """
+    typed = words_of(_ADDRESS.sub(" ", search))
+    return " ".join([word for word in typed if len(word) <= LONGEST_TERM and word in words][:MOST_TERMS])
+
+
+def title_words(shop: "Ports") -> Collection[str]:
+    """The words of all titles of `shop`."""
+    if shop.texts is not None:
+        return shop.texts.words
+    titles = (recorded.change.text.get("title", "") for recorded in shop.catalog.changes())
+    return {word for title in titles for word in words_of(title)}
 
 
 def open_texts(kv: KV) -> Texts:

@@ -11,7 +11,7 @@ from endcap.backends.log.bodies import unpack
 from endcap.domain.decisions import Decision
 from endcap.domain.events import KINDS, UNKNOWN_PRICE, Event, Events
 from endcap.domain.ids import ItemKey
-from endcap.domain.instants import DAY, iso
+from endcap.domain.instants import DAY, SECOND, iso
 from endcap.domain.money import major_units
 from endcap.domain.people import Link
 from endcap.domain.requests import Request
@@ -61,6 +61,11 @@ def export(log: Log, person: Person, asked: Asked) -> dict[str, Any]:
                     region=event.region,
                     placement=event.placement,
                     recommendation_id=event.recommendation_id,
+                    device=event.device,
+                    referrer=event.referrer,
+                    search_terms=event.terms,
+                    seconds_on_page=event.dwell,
+                    percent_scrolled=event.scrolled,
                 ),
             }
             for event in events
@@ -109,6 +114,7 @@ def _shown(record: Record, asked: Asked) -> dict[str, Any]:
             exclude=asked.ids(request.exclude),
             shown_before=asked.ids(request.shown),
             filter=request.filter,
+            searched=request.query.said(),
             region=request.region,
             device=request.device,
             locale=request.locale,
@@ -140,6 +146,12 @@ def _profile(shopper: Shopper, asked: Asked) -> dict[str, Any]:
             {"item_id": item, "times": count, **_given(last=iso(last * DAY)[:10] if last else "")}
             for item, count, last in zip(
                 asked.ids(bought["row"]), bought["count"].tolist(), bought["last"].tolist(), strict=True
+            )
+        ],
+        "pages_looked_at": [
+            {"item_id": item, "known_from": iso(at * SECOND), "seconds": dwell, "percent_scrolled": scrolled}
+            for item, (at, _, dwell, scrolled) in zip(
+                asked.ids(shopper.looks["row"]), shopper.looks.tolist(), strict=True
             )
         ],
         **_given(first_seen=iso(shopper.first) if shopper.first != NEVER else "", region=shopper.region),

@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 from endcap.domain.arrays import Ints, Rows, compiled
 from endcap.domain.events import Events, Kind
 from endcap.domain.instants import DAY
-from endcap.state.shopper import PURCHASE, PURCHASE_DAYS, PURCHASED, RECENT, Shopper, settle
+from endcap.state.shopper import (
+    LOOKS,
+    NEVER,
+    PURCHASE,
+    PURCHASE_DAYS,
+    PURCHASED,
+    RECENT,
+    Shopper,
+    looks_of,
+    settle,
+    touches,
+)
 
 _DAYS: Final = 1 << 16
 
@@ -50,48 +61,70 @@ def fold_crowd(shoppers: Sequence[Shopper], crowd: Crowd) -> dict[int, Shopper]:
     crowd = crowd.take(np.argsort(crowd.person, kind="stable"))
     people, starts = np.unique(crowd.person, return_index=True)
     before = [shoppers[person] for person in people.tolist()]
-    time = crowd.events.time
+    owner = np.repeat(np.arange(len(people)), np.diff(np.r_[starts, len(crowd.person)]))
+    touched = crowd.events.kind != Kind.LEAVE
+    done, whose = crowd.events.take(touched), owner[touched]
+    firsts = np.full(len(people), NEVER)
+    np.minimum.at(firsts, whose, done.time)
     figures = zip(
         people.tolist(),
         before,
-        _recent(before, crowd.events, starts),
-        _purchases(before, crowd.events, starts),
-        _days(before, crowd.events, starts),
-        np.diff(np.r_[starts, len(time)]).tolist(),
-        np.minimum.reduceat(time, starts).tolist(),
+        _recent(before, done, whose),
+        _purchases(before, done, whose),
+        _days(before, done, whose),
+        np.bincount(whose, minlength=len(people)).tolist(),
+        firsts.tolist(),
         np.maximum.reduceat(crowd.offset, starts).tolist(),
+        _looks(before, crowd.events, owner),
         strict=True,
     )
     moved = _moved(crowd)
     folded = {}
-    for person, shopper, recent, bought, days, lines, first, offset in figures:
+    for person, shopper, recent, bought, days, lines, first, offset, looks in figures:
         at, region = max((shopper.region_at, shopper.region), moved.get(person, (-1, "")))
         folded[person] = Shopper(
-            recent, bought, days, shopper.lines + lines, min(shopper.first, first), region, at, offset
+            recent, bought, days, shopper.lines + lines, min(shopper.first, first), region, at, offset, looks
         )
     return folded
 
 
-def _recent(before: Sequence[Shopper], events: Events, starts: Ints) -> Iterator[Events]:
+def _looks(before: Sequence[Shopper], events: Events, owner: Ints) -> Iterator[NDArray[np.void]]:
+    """The latest distinct looks of each person, old and new, in order."""
+    lines, new = looks_of(events)
+    old = [shopper.looks for shopper in before]
+    both = np.concatenate([*old, new])
+    person = np.r_[np.repeat(np.arange(len(old)), [len(each) for each in old]), owner[lines]].astype(np.int64)
+    order = np.lexsort((*(both[name] for name in reversed(new.dtype.names or ())), person))
+    both, person = both[order], person[order]
+    distinct = np.r_[True, (both[1:] != both[:-1]) | (person[1:] != person[:-1])][: len(both)]
+    both, person = both[distinct], person[distinct]
+    ends = np.cumsum(np.bincount(person, minlength=len(old)))
+    kept = ends[person] - np.arange(len(person)) <= LOOKS
+    both, person = both[kept], person[kept]
+    borders = np.searchsorted(person, np.arange(len(old) + 1)).tolist()
+    return (both[start:end].copy() for start, end in pairwise(borders))
+
+
+def _recent(before: Sequence[Shopper], events: Events, owner: Ints) -> Iterator[Events]:
     """The latest lines of each person, old and new, by time and content."""
     old = [shopper.recent for shopper in before]
     sizes = np.array([len(each) for each in old])
-    person = np.r_[np.repeat(np.arange(len(old)), sizes), _owner(starts, len(events))]
+    person = np.r_[np.repeat(np.arange(len(old)), sizes), owner]
     parts = [each for each in old if len(each)] + [events]
     both = Events.joined(parts)
     order = np.lexsort((both.session, both.row, both.kind, both.time, person))
-    ends = np.cumsum(np.bincount(person))
+    ends = np.cumsum(np.bincount(person, minlength=len(old)))
     kept = order[ends[person[order]] - np.arange(len(order)) <= RECENT]
-    both, person = both.take(kept), person[kept]
+    both, person = touches(both.take(kept)), person[kept]
     borders = np.searchsorted(person, np.arange(len(old) + 1)).tolist()
     return (both.take(slice(start, end)) for start, end in pairwise(borders))
 
 
-def _days(before: Sequence[Shopper], events: Events, starts: Ints) -> Iterator[NDArray[np.uint16]]:
+def _days(before: Sequence[Shopper], events: Events, owner: Ints) -> Iterator[NDArray[np.uint16]]:
     """The latest distinct days on which each person bought, newest first."""
     bought = events.kind == Kind.PURCHASE
     known = np.repeat(np.arange(len(before)), [len(shopper.days) for shopper in before])
-    person = np.r_[known, _owner(starts, len(events))[bought]].astype(np.int64)
+    person = np.r_[known, owner[bought]].astype(np.int64)
     day = np.concatenate([*(shopper.days for shopper in before), events.time[bought] // DAY]).astype(np.int64)
     newest = np.unique(person * _DAYS + (_DAYS - 1 - day))
     person, days = newest // _DAYS, (_DAYS - 1 - newest % _DAYS).astype(np.uint16)
@@ -99,9 +132,9 @@ def _days(before: Sequence[Shopper], events: Events, starts: Ints) -> Iterator[N
     return (days[start : min(end, start + PURCHASE_DAYS)] for start, end in pairwise(borders))
 
 
-def _purchases(before: Sequence[Shopper], events: Events, starts: Ints) -> Iterator[NDArray[np.void]]:
+def _purchases(before: Sequence[Shopper], events: Events, owner: Ints) -> Iterator[NDArray[np.void]]:
     counted = (events.kind == Kind.PURCHASE) | (events.kind == Kind.REFUND)
-    person = _owner(starts, len(events))[counted]
+    person = owner[counted]
     rows, time = events.row[counted], events.time[counted]
     day = np.where(events.kind[counted] == Kind.PURCHASE, time // DAY, 0)
     sizes = np.array([len(shopper.purchases) for shopper in before], np.int64)
@@ -145,7 +178,3 @@ def _moved(crowd: Crowd) -> dict[int, tuple[int, str]]:
     last = order[np.flatnonzero(np.diff(person[order], append=-1))]
     regions = (crowd.regions[region] for region in crowd.region[named[last]].tolist())
     return dict(zip(person[last].tolist(), zip(time[last].tolist(), regions, strict=True), strict=True))
-
-
-def _owner(starts: Ints, size: int) -> Ints:
-    return np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, size]))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows, compiled
 from endcap.domain.events import Events, Kind
-from endcap.domain.instants import DAY, SESSION_IDLE
+from endcap.domain.instants import DAY, SECOND, SESSION_IDLE
 from endcap.domain.requests import Request
 from endcap.state.shelf import Shelf
 from endcap.state.shopper import NEWCOMER, Shopper, fold, settled
@@ -63,7 +63,7 @@ class Moment:
     """What was known at `at`: `recent` lines on groups by time, `session` the index where the current one begins.
 
     `purchases` (dtype PURCHASE) are on groups, sorted by row; `purchase_days` newest first, none after `at`; `lines`
-    and `first` count everything known.
+    and `first` count everything known. `looks` (LOOK) are on groups, by time.
     """
 
     at: int
@@ -77,6 +77,7 @@ class Moment:
     lines: int
     first: int
     touched: Rows
+    looks: NDArray[np.void]
 
 
 def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
@@ -106,7 +107,17 @@ def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:
         lines=known.lines,
         first=known.first,
         touched=touched,
+        looks=_until(known.looks, shelf, request.at),
     )
+
+
+def _until(told: NDArray[np.void], shelf: Shelf, at: int) -> NDArray[np.void]:
+    """What was `told` by then, on groups."""
+    if not len(told):
+        return told
+    known = told[: np.searchsorted(told["at"], at // SECOND, "right")].copy()
+    known["row"] = shelf.group[known["row"]]
+    return known
 
 
 def _unknown_yet(sent: Events, recent: Events) -> Events:

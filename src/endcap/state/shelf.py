@@ -86,10 +86,10 @@ class Shelf:
     is its own); `available` is what may be sold: a listed row not known to be out of stock, a group with such a
     variant; `category` and `brand` int32 codes into `categories` and `brands`, 0 is none; `attributes` those of
     ATTRIBUTES that occur; `born` int64 ms, NEVER unknown; `told` int64 [FIELDS, rows] ms, -1 never; `changed` int64 the
-    latest change; `daily` int32 [32, rows], ring of weighted interactions of the days up to `day`. A group's row shows
-    its variant that changed last, its `face` int32 (of equals the larger row, -1 none); its variants begin with `first`
-    int32 and go on with their `following` int32, in order of row, -1 none. `offset` is the log offset folded last. Rows
-    beyond `len` do not exist yet.
+    latest change; `emptied` int64 ms, when the stock was last told to be 0, -1 never; `daily` int32 [32, rows], ring of
+    weighted interactions of the days up to `day`. A group's row shows its variant that changed last, its `face` int32
+    (of equals the larger row, -1 none); its variants begin with `first` int32 and go on with their `following` int32,
+    in order of row, -1 none. `offset` is the log offset folded last. Rows beyond `len` do not exist yet.
     """
 
     def __init__(self) -> None:
@@ -117,6 +117,7 @@ class Shelf:
         self.brand: Rows = np.zeros(capacity, np.int32)
         self.born: Millis = np.full(capacity, NEVER, np.int64)
         self.changed: Millis = np.full(capacity, -1, np.int64)
+        self.emptied: Millis = np.full(capacity, -1, np.int64)
         self.told: Millis = np.full((len(FIELDS), capacity), -1, np.int64)
         self.face: Rows = np.full(capacity, -1, np.int32)
         self.first: Rows = np.full(capacity, -1, np.int32)
@@ -139,7 +140,7 @@ class Shelf:
         """The columns, in the order in which a checkpoint stores them."""
         return (
             "group", "listed", "available", "price", "sale_price", "sale_start", "sale_end",
-            "stock", "category", "brand", "born", "changed", "told",
+            "stock", "category", "brand", "born", "changed", "emptied", "told",
             "face", "first", "following", "daily",
         )  # fmt: skip
 
@@ -159,6 +160,8 @@ class Shelf:
             if name in ATTRIBUTES:
                 self._describe(row, at, name, text)
         self.changed[row] = max(self.changed[row], at)
+        if change.stock == 0:
+            self.emptied[row] = max(self.emptied[row], at)
         self.available[row] = self.listed[row] and self.stock[row] != 0
         group = int(self.group[row])
         if former not in (row, group):
@@ -186,6 +189,8 @@ class Shelf:
             for name in ATTRIBUTES.intersection(change.text):
                 self._describe(change.row, change.at, name, change.text[name])
         self.changed[rows] = np.maximum(self.changed[rows], at)
+        empty = np.array([change.stock == 0 for change in changes], np.bool_)
+        self.emptied[rows[empty]] = np.maximum(self.emptied[rows[empty]], at[empty])
         self.available[rows] = self.listed[rows] & (self.stock[rows] != 0)
         self._regroup(rows, former)
 

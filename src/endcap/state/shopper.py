@@ -2,14 +2,14 @@
 
 import struct
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Ints, Rows, compiled
+from endcap.domain.arrays import Bools, Ints, Rows, compiled
 from endcap.domain.events import NO_EVENTS, Events, Kind
-from endcap.domain.instants import DAY
+from endcap.domain.instants import DAY, SECOND
 
 RECENT: Final = 48
 PURCHASED: Final = 512
@@ -20,16 +20,21 @@ NEVER: Final = np.iinfo(np.int64).max
 PURCHASE: Final = np.dtype([("row", "<i4"), ("last", "<u2"), ("previous", "<u2"), ("first", "<u2"), ("count", "<i2")])
 """One distinct purchased row, 12 bytes: the last two and the first day (since 1970, 0 none), purchases less refunds."""
 
-_HEADER: Final = struct.Struct("<BqqqqHHHH")
-_FORMAT: Final = 1
+LOOKS: Final = 16
+LOOK: Final = np.dtype([("at", "<u4"), ("row", "<i4"), ("dwell", "<u2"), ("scrolled", "u1")])
+"""How an item's page was looked at, 11 bytes: the second (since 1970) from which that is known, seconds, per cent."""
+
+_HEADERS: Final = {1: struct.Struct("<BqqqqHHHH"), 2: struct.Struct("<BqqqqHHHHH")}
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """One person's folded events (format 1): at most 1 KB of recent lines and 12 bytes per purchased row.
+    """One person's folded events (format 2): at most 1 KB of recent lines and 12 bytes per purchased row.
 
     `recent` holds the latest lines by time, then content; `purchases` (dtype PURCHASE) is sorted by row; `days` are
-    the latest distinct purchase days, newest first. `offset` is the log offset folded last.
+    the latest distinct purchase days, newest first. `looks` (LOOK), in order, are the latest distinct ones, at most 176
+    bytes. `lines` and `first` count touches alone. `offset` is the log offset folded last.
     """
 
     recent: Events = field(default_factory=lambda: NO_EVENTS)
@@ -40,27 +45,32 @@ class Shopper:
     region: str = ""
     region_at: int = 0
     offset: int = 0
+    looks: NDArray[np.void] = field(default_factory=lambda: np.empty(0, LOOK))
 
     def packed(self) -> bytes:
         """The bytes that `unpacked` reads back."""
         region = self.region.encode()
-        header = _HEADER.pack(
+        header = _HEADERS[_FORMAT].pack(
             _FORMAT, self.lines, self.first, self.region_at, self.offset,
-            len(self.recent), len(self.purchases), len(self.days), len(region),
+            len(self.recent), len(self.purchases), len(self.days), len(region), len(self.looks),
         )  # fmt: skip
         recent = self.recent
-        columns = (recent.time, recent.session, recent.row, recent.kind, self.purchases, self.days)
+        columns: list[NDArray[Any]] = [recent.time, recent.session, recent.row, recent.kind]
+        columns += [self.purchases, self.days, self.looks]
         return b"".join([header, *(column.tobytes() for column in columns), region])
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
-        """The shopper of `packed`. Raises ValueError on another format."""
-        if len(packed) < _HEADER.size:
+        """The shopper of `packed`, format 1 too. Raises ValueError on another."""
+        header = _HEADERS.get(packed[0] if packed else _FORMAT)
+        if header is None:
+            raise ValueError(
+                f"shopper state has format {packed[0]}, this release reads 1 and {_FORMAT}; rebuild the state"
+            )
+        if len(packed) < header.size:
             raise ValueError(f"shopper state of {len(packed)} bytes is cut short; rebuild the state")
-        version, lines, first, region_at, offset, recent, purchases, days, _ = _HEADER.unpack_from(packed)
-        if version != _FORMAT:
-            raise ValueError(f"shopper state has format {version}, this release reads {_FORMAT}; rebuild the state")
-        position = _HEADER.size
+        _, lines, first, region_at, offset, recent, purchases, days, _, *looks = header.unpack_from(packed)
+        position = header.size
         columns = []
         for dtype, count in (
             ("<i8", recent),
@@ -69,12 +79,13 @@ class Shopper:
             ("u1", recent),
             (PURCHASE, purchases),
             ("<u2", days),
+            (LOOK, looks[0] if looks else 0),
         ):
             columns.append(np.frombuffer(packed, dtype, count, position))
             position += columns[-1].nbytes
-        time, session, row, kind, bought, bought_on = columns
-        region = packed[position:].decode()
-        return cls(Events(time, row, kind, session), bought, bought_on, lines, first, region, region_at, offset)
+        time, session, row, kind, bought, bought_on, looked = columns
+        region, known = packed[position:].decode(), Events(time, row, kind, session)
+        return cls(known, bought, bought_on, lines, first, region, region_at, offset, looked)
 
 
 NEWCOMER: Final = Shopper()
@@ -86,21 +97,36 @@ def fold(shopper: Shopper, events: Events, offset: int = 0, region: str = "") ->
     `region` is that of the events' latest line. Batches never matter, and order only for a person with more than 512
     purchased rows: the one bought longest ago gives way, and starts anew if it comes back.
     """
-    done = events.take(events.kind != Kind.IMPRESSION)
-    if not len(done):
+    events = events.take(events.kind != Kind.IMPRESSION)
+    if not len(events):
         return shopper
-    latest = int(done.time.max())
+    done, latest = events.take(events.kind != Kind.LEAVE), int(events.time.max())
     moved = region and (latest, region) > (shopper.region_at, shopper.region)
     return Shopper(
         recent=_latest(shopper.recent, done),
         purchases=_purchases(shopper.purchases, done),
         days=_days(shopper.days, done),
         lines=shopper.lines + len(done),
-        first=min(shopper.first, int(done.time.min())),
+        first=min(shopper.first, int(done.time.min(initial=NEVER))),
         region=region if moved else shopper.region,
         region_at=latest if moved else shopper.region_at,
         offset=max(shopper.offset, offset),
+        looks=_newest(shopper.looks, looks_of(events)[1]),
     )
+
+
+def looks_of(events: Events) -> tuple[Bools, NDArray[np.void]]:
+    """Which lines tell how a page was looked at, and what (LOOK); of a view that is known when it is over."""
+    told = (events.dwell > 0) | (events.scrolled > 0)
+    looks = np.empty(int(told.sum()), LOOK)
+    looks["row"], looks["dwell"], looks["scrolled"] = events.row[told], events.dwell[told], events.scrolled[told]
+    looks["at"] = -(-events.time[told] // SECOND) + np.where(events.kind[told] == Kind.LEAVE, 0, looks["dwell"])
+    return told, looks
+
+
+def _newest(known: NDArray[np.void], told: NDArray[np.void]) -> NDArray[np.void]:
+    """The last distinct looks of both, in order."""
+    return np.unique(np.concatenate([known, told]))[-LOOKS:] if len(told) else known
 
 
 def joined(one: Shopper, other: Shopper, offset: int = 0) -> Shopper:
@@ -118,6 +144,7 @@ def joined(one: Shopper, other: Shopper, offset: int = 0) -> Shopper:
         region=latest.region,
         region_at=latest.region_at,
         offset=max(one.offset, other.offset, offset),
+        looks=_newest(one.looks, other.looks),
     )
 
 
@@ -135,11 +162,13 @@ def _both_bought(one: NDArray[np.void], other: NDArray[np.void]) -> NDArray[np.v
 
 
 def _latest(recent: Events, events: Events) -> Events:
-    both = Events(
-        np.concatenate([recent.time, events.time]), np.concatenate([recent.row, events.row]),
-        np.concatenate([recent.kind, events.kind]), np.concatenate([recent.session, events.session]),
-    )  # fmt: skip
+    both = touches(Events.joined([recent, events]))
     return both.take(np.lexsort((both.session, both.row, both.kind, both.time))[-RECENT:])
+
+
+def touches(events: Events) -> Events:
+    """`events` without how long they were looked at, which a shopper keeps apart."""
+    return Events(events.time, events.row, events.kind, events.session)
 
 
 def _days(days: NDArray[np.uint16], events: Events) -> NDArray[np.uint16]:

@@ -105,10 +105,12 @@ def test_a_decision_comes_back_field_by_field() -> None:
     assert after.dropped[0].rows.tolist() == [9, 10]
 
 
-@pytest.mark.parametrize(("kind", "version"), [("event", 2), ("event", 0), ("judgement", 1)])
+@pytest.mark.parametrize(("kind", "version"), [("event", 3), ("event", 0), ("judgement", 1)])
 def test_another_kind_or_format_is_refused_with_the_remedy(kind: RecordKind, version: int) -> None:
     body = pack(Event(Kind.VIEW, 1, 2, b"", ()))
-    with pytest.raises(BackendUnavailable, match=rf"{kind}.* in format {version} .*reads format 1.*upgrade endcap"):
+    with pytest.raises(
+        BackendUnavailable, match=rf"{kind}.* in format {version} .*reads formats 1 and 2.*upgrade endcap"
+    ):
         unpack(kind, version, body)
 
 

@@ -15,7 +15,8 @@ def lines(offsets: range, day: int = 0) -> pa.Table:
         {
             "offset": offset, "line": 0, "time": (day + offset % 2) * DAY, "shopper": bytes(16), "guest": False,
             "bot": False, "session": 0, "basket": 0, "kind": 1, "row": 1, "quantity": 1, "price": 1, "region": "",
-            "placement": "", "recommendation_id": "",
+            "placement": "", "recommendation_id": "", "device": "", "referrer": "", "terms": "", "dwell": 0,
+            "scrolled": 0,
         }
         for offset in offsets
     ]  # fmt: skip
@@ -33,7 +34,7 @@ def test_files_stand_by_day_and_range_and_carry_the_format(tmp_path: Path) -> No
         "interactions/day=2011-10-02/1-4.parquet",
     ]
     file = pq.ParquetFile(tmp_path / "interactions/day=2011-10-01/1-4.parquet")
-    assert file.schema_arrow.metadata[b"endcap.format"] == b"2"
+    assert file.schema_arrow.metadata[b"endcap.format"] == b"3"
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
@@ -61,14 +62,14 @@ def test_a_range_that_begins_before_and_reaches_in_is_of_another_log(tmp_path: P
     assert lake.interactions(Window()).num_rows == 8
 
 
-@pytest.mark.parametrize("metadata", [{b"endcap.format": b"3"}, None])
+@pytest.mark.parametrize("metadata", [{b"endcap.format": b"4"}, None])
 def test_a_file_of_another_format_is_refused_with_the_remedy(
     tmp_path: Path, metadata: dict[bytes, bytes] | None
 ) -> None:
     DuckLake(tmp_path).write(lines(range(1, 3)), 1, 2)
     path = tmp_path / "interactions/day=1970-01-01/1-2.parquet"
     pq.write_table(lines(range(2, 3)).replace_schema_metadata(metadata), path)
-    with pytest.raises(BackendUnavailable, match=r"has format (3|unknown), this release reads formats 1 and 2"):
+    with pytest.raises(BackendUnavailable, match=r"has format (4|unknown), this release reads formats 1 and 2 and 3"):
         DuckLake(tmp_path).interactions(Window())
     assert DuckLake(tmp_path).interactions(Window(DAY)).num_rows == 1
 

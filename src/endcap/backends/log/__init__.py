@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     shopper: bytes
     at: int
     body: bytes
-    version: int = 1
+    version: int = 2
 
 
 class Record(NamedTuple):

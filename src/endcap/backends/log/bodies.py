@@ -1,6 +1,6 @@
 """MessagePack of the domain nouns: what stands in the body of a log record and of a stored catalog change.
 
-Knows format 1 of each noun. Fields are written by name, so that a later format may add some. Does not know the log.
+Knows formats 1 and 2 of each noun: fields are written by name, and 2 adds some to events. Does not know the log.
 """
 
 from itertools import pairwise
@@ -15,14 +15,15 @@ from endcap.domain.arrays import Ints
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.decisions import Decision
 from endcap.domain.events import UNKNOWN_PRICE, Event
-from endcap.domain.lines import Lines
+from endcap.domain.lines import TEXTS, Lines
 from endcap.domain.people import Erasure, Link
 from endcap.errors import BackendUnavailable
 
 Noun: TypeAlias = Assignment | Change | Event | Link | Erasure | Decision
 
-FORMAT: Final = 1
-"""The body format that `pack` writes and `unpack` reads: the `version` of an entry."""
+FORMAT: Final = 2
+"""The body format that `pack` writes: the `version` of an entry. `unpack` reads the one before, too."""
+_FORMATS: Final = (1, FORMAT)
 
 _ARRAY_KINDS: Final = "biuf"
 
@@ -91,6 +92,8 @@ def pack_events(lines: Lines, received: int) -> list[bytes]:
         *((("basket", b"\xd3", lines.basket[first].astype(">i8")),) if lines.basket.any() else ()),
         *((("guest", b"", _TRUTHS[lines.guest[first].astype(np.int8)]),) if lines.guest.any() else ()),
         *((("bot", b"", _TRUTHS[lines.bot[first].astype(np.int8)]),) if lines.bot.any() else ()),
+        *((("dwell", b"\xcd", lines.columns.dwell[first].astype(">u2")),) if lines.columns.dwell.any() else ()),
+        *((("scrolled", b"", lines.columns.scrolled[first]),) if lines.columns.scrolled.any() else ()),
         ("lines", b"\xdd", counts.astype(">u4")),
     ]
     parts: list[tuple[str, bytes, Any]] = [
@@ -126,7 +129,7 @@ def _in_full(fields: list[tuple[str, bytes, Any]]) -> tuple[bytes, int]:
 
 def _words(events: Lines, others: int) -> tuple[list[bytes], Ints]:
     """How the body of an event begins, by its texts: the number of its fields and the texts; and which has which."""
-    texts = {name: getattr(events, name) for name in ("region", "placement", "recommendation_id")}
+    texts = {name: getattr(events, name) for name in TEXTS}
     told = {name: column for name, column in texts.items() if any(column.values)}
     begin = bytes([0x80 | (others + len(told))])
     place = np.zeros(len(events), np.int64)
@@ -166,10 +169,10 @@ def unpack(kind: RecordKind, version: int, body: bytes) -> Noun:
     Assignment(row=7, key=ItemKey(kind='item', id='85123A'))
     """
     decoder = _DECODERS.get(kind)
-    if decoder is None or version != FORMAT:
+    if decoder is None or version not in _FORMATS:
         raise BackendUnavailable(
-            f"a record of kind {kind!r} in format {version} cannot be read: this release reads format {FORMAT} "
-            f"of {', '.join(_DECODERS)}; upgrade endcap to the release that wrote it"
+            f"a record of kind {kind!r} in format {version} cannot be read: this release reads formats "
+            f"{_FORMATS[0]} and {FORMAT} of {', '.join(_DECODERS)}; upgrade endcap to the release that wrote it"
         )
     try:
         return decoder.decode(body)  # type: ignore[no-any-return]

@@ -22,10 +22,17 @@ INTERACTIONS: Final = pa.schema(
         ("region", pa.dictionary(pa.int32(), pa.string())),
         ("placement", pa.dictionary(pa.int32(), pa.string())),
         ("recommendation_id", pa.string()),
+        ("device", pa.dictionary(pa.int32(), pa.string())),
+        ("referrer", pa.dictionary(pa.int32(), pa.string())),
+        ("terms", pa.dictionary(pa.int32(), pa.string())),
+        ("dwell", pa.uint16()),
+        ("scrolled", pa.uint8()),
     ],
-    metadata={b"endcap.format": b"2"},
+    metadata={b"endcap.format": b"3"},
 )
-"""One row per line of an event: times in ms UTC, price in minor units (-1 unknown), session and basket 0 where none."""
+"""One row per line of an event: times in ms UTC, price in minor units (-1 unknown), session and basket 0 where none.
+
+The last five are as in `domain.Event`."""
 
 
 class Window(NamedTuple):

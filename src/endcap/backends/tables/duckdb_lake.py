@@ -27,16 +27,23 @@ from endcap.errors import BackendUnavailable
 
 _FORMAT_KEY: Final = b"endcap.format"
 _FORMAT: Final = INTERACTIONS.metadata[_FORMAT_KEY]
-_FORMATS: Final = (b"1", _FORMAT)
-"""Those that are read; format 1 knew no bots."""
+_FORMATS: Final = (b"1", b"2", _FORMAT)
+"""Those that are read."""
+_LATER: Final = {
+    "bot": "false", "device": "''", "referrer": "''", "terms": "''", "dwell": "0::USMALLINT", "scrolled": "0::UTINYINT",
+}  # fmt: skip
+"""What older files do not know, bots format 1 alone, and what is read instead."""
 _FILE: Final = re.compile(r"day=(\d{4}-\d\d-\d\d)/(\d+)-(\d+)\.parquet")
 _COLUMNS: Final = ", ".join(
-    "coalesce(bot, false) AS bot" if name == "bot" else f'"{name}"' for name in INTERACTIONS.names
+    f"coalesce({name}, {_LATER[name]}) AS {name}" if name in _LATER else f'"{name}"' for name in INTERACTIONS.names
 )
 _SYNCS_AT_ONCE: Final = 8
 _QUERY: Final = f"""
 SELECT {_COLUMNS}
-FROM (SELECT false AS bot WHERE false UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true))
+FROM (
+    SELECT {", ".join(f"{none} AS {name}" for name, none in _LATER.items())} WHERE false
+    UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true)
+)
 WHERE "time" >= ? AND "time" < ? ORDER BY "offset", line
 """
 
