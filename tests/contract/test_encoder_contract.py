@@ -7,6 +7,7 @@ import pytest
 
 from endcap.backends.encoder import Encoder
 from endcap.backends.encoder.lexical import fit_lexical, lexical_of
+from endcap.backends.encoder.queries import lexical_queries
 
 TEXTS = [
     "Red ceramic mug", "Blue ceramic mug", "Ceramic bowl, blue", "Steel garden spade", "Steel garden fork",
@@ -16,6 +17,7 @@ TEXTS = [
 ADAPTERS: dict[str, Callable[[], Encoder]] = {
     "lexical": lambda: fit_lexical(TEXTS, 8),
     "lexical, from its arrays": lambda: lexical_of(fit_lexical(TEXTS, 8).arrays()),
+    "lexical, for queries": lambda: lexical_queries(fit_lexical(TEXTS, 8).arrays()),
 }
 
 
@@ -34,8 +36,9 @@ def test_vectors_are_float32_rows_of_length_one_or_zero(encoder: Encoder) -> Non
 
 
 def test_an_encoder_of_the_same_arrays_is_the_same() -> None:
-    first, second = (make().encode(TEXTS) for make in ADAPTERS.values())
+    first, second, third = (make().encode([*TEXTS, "0.5 l U-lock", "a b c", "🎿"]) for make in ADAPTERS.values())
     assert first.tobytes() == second.tobytes()
+    np.testing.assert_allclose(third, first, atol=1e-6)
 
 
 def test_no_texts_give_no_rows(encoder: Encoder) -> None:
