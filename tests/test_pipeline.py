@@ -1,17 +1,20 @@
 """The pipeline: one pure function, its records complete, its result independent of everything but its arguments."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from endcap import pipeline
+from endcap.domain.decisions import Decision
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Proposal
-from endcap.domain.requests import Request
+from endcap.domain.requests import Query, Request
 from endcap.pipeline import UNSHOWN_SAMPLE, rank, recommend
 from endcap.policy import Policy
 from endcap.retrieval.pool import pool_of
+from endcap.retrieval.search import heard
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Moment, Shelf, State, observe
 from endcap.training import Case
@@ -155,3 +158,48 @@ def test_ranks_beyond_a_quota_are_the_source_s_own() -> None:
     assert pool.rows.tolist() == [0, 1, 7, 8]
     assert pool.ranks.tolist() == [[0, 1, 7, 8]]
     assert pool.votes.tolist() == [[10, 9, 3, 2]]
+
+
+def searched(case: Case, snapshot: Snapshot, policy: Policy, typed: str, **given: Any) -> Decision:
+    assert snapshot.search is not None
+    query = heard(typed, snapshot.search.index.vocabulary)
+    return recommend(replace(case.request, placement="search", query=query, **given), case.state, snapshot, policy)
+
+
+def test_only_what_a_query_finds_is_listed_best_for_the_shopper_first(
+    case: Case, snapshot: Snapshot, policy: Policy
+) -> None:
+    decision = searched(case, snapshot, policy, "elm chair", k=20)
+    assert [shown.row // 15 == 2 for shown in decision.slate] == [True] * 15 + [False] * 5
+    assert (decision.recovered, decision.evidence.sources[0]) == ("", "search")
+    placements = {**policy.placements, "search": replace(policy.placements["search"], personal=1.0)}
+    by_ranker = searched(case, snapshot, replace(policy, placements=placements), "elm chair", k=20)
+    ranked = [shown.score for shown in by_ranker.slate]
+    assert ranked == sorted(ranked, reverse=True)
+    assert [shown.row for shown in by_ranker.slate] != [shown.row for shown in decision.slate]
+
+
+def test_a_filter_of_a_search_is_asked_of_everything_it_finds(case: Case, snapshot: Snapshot, policy: Policy) -> None:
+    placements = {**policy.placements, "search": Placement("search", quota=3)}
+    narrow = replace(policy, placements=placements)
+    decision = searched(case, snapshot, narrow, "elm chair", k=3, filter="brand = 'brand 2'")
+    assert [shown.row % 5 for shown in decision.slate] == [2] * 3
+    assert len(searched(case, snapshot, narrow, "elm chair", k=9).slate) == 3
+    none = searched(case, snapshot, policy, "elm chair", filter="brand = 'brand 9'")
+    assert (none.slate, none.short_because, none.recovered) == ((), "filter", "")
+
+
+def test_where_a_query_finds_nothing_the_list_is_of_the_nearest_category(
+    case: Case, snapshot: Snapshot, policy: Policy
+) -> None:
+    assert snapshot.search is not None
+    assert searched(case, snapshot, policy, "qqqqqq").recovered == "popular"
+    faint = (0.3 * snapshot.alike[20] + 0.2 * snapshot.alike[21]).astype(np.float32)
+    query = Query(missed=1, vector=faint)
+    request = replace(case.request, placement="search", query=query, k=5)
+    far = replace(snapshot, search=replace(snapshot.search, vectors=snapshot.alike * np.float32(0.5)))
+    decision = recommend(request, case.state, far, policy)
+    assert decision.recovered == "popular"
+    assert {shown.row // 15 for shown in decision.slate} == {1}
+    blind = recommend(request, case.state, replace(snapshot, search=None), policy)
+    assert (blind.recovered, len(blind.slate)) == ("popular", 5)

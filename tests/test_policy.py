@@ -6,8 +6,10 @@ from endcap.errors import InvalidPolicy, InvalidRequest
 from endcap.policy import DEFAULT_POLICY, parse_policy
 
 
-def test_the_default_policy_has_the_four_surfaces() -> None:
-    assert sorted(parse_policy(DEFAULT_POLICY).placements) == ["cart", "discovery", "home", "product"]
+def test_the_default_policy_has_the_surfaces_and_their_modules() -> None:
+    placements = parse_policy(DEFAULT_POLICY).placements
+    assert list(placements)[:4] == ["home", "discovery", "product", "cart"]
+    assert {"trending", "new", "price_drops", "back_in_stock", "continue", "similar", "complete"} <= set(placements)
 
 
 def test_the_version_is_that_of_the_text() -> None:
@@ -33,7 +35,20 @@ def test_a_policy_from_before_new_items_holds_and_keeps_no_place_for_them() -> N
         ("[placements.home]\nquota = true", "placements.home.quota is True; expected a whole number from 0 to 1000"),
         ("[placements.home]\ndiversity = 2", "placements.home.diversity is 2; expected a number from 0 to 1"),
         ("[placements.home]\ndiversity = nan", "placements.home.diversity is nan; expected a number from 0 to 1"),
+        (
+            "[placements.home]\ndiversity = 0.6\nbreadth = 0.5",
+            "placements.home.diversity and breadth are 0.6 and 0.5; expected at most 1 together",
+        ),
         ('[placements.home]\npurchased = "no"', 'placements.home.purchased is \'no\'; expected "show" or "hide"'),
+        ('[placements.home]\ncategory = "samme"', 'category is \'samme\'; expected "any", "same" or "other"'),
+        (
+            "[placements.home]\nfilter = 3",
+            "placements.home.filter is 3; expected a text such as 'on_sale AND price < 50'",
+        ),
+        (
+            '[placements.home]\nfilter = "on_sail"',
+            "placements.home.filter: unknown column 'on_sail'; did you mean on_sale?",
+        ),
         ("[placements]\nhome = 3", "policy: placements.home is 3; expected a table"),
         ("placements = [", "policy: not TOML"),
     ],

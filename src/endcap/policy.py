@@ -5,21 +5,30 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from endcap.domain.placements import Placement
 from endcap.errors import InvalidPolicy, InvalidRequest
+from endcap.slate import check_filter
 
+T = TypeVar("T")
+
+_EXAMPLE: Final = "on_sale AND price < 50"
 MOST: Final = 1_000
 """The largest quota or cap."""
 
 DEFAULT_POLICY: Final = """\
 # Business decisions: what each placement shows. Every change is a new version; the server picks it up by itself.
-# quota              candidates taken from each source, unless [placements.NAME.quotas] names the source
+# quota              candidates taken from each source, unless [placements.NAME.quotas] names the source; with 0 only
+#                    the sources that are named there propose
 # purchased          "show" or "hide" what the shopper bought before
 # most_per_brand     at most so many of one brand in a slate; 0 is no cap; likewise most_per_category
 # new_items          so many places, the last ones, go to new arrivals that fit, if the order alone shows fewer
+# filter             what must be true of every item, as in a call: "on_sale AND price < 50" (docs/api.md)
+# category           "any"; "same" shows only items of the categories of the page's items, "other" none of them
 # diversity          0 (by score alone) to 1: how much an item loses for being like those already placed (MMR)
+# breadth            0 (by score alone) to 1: how much goes to categories that the visit may turn to, each by its chance
+# personal           0 (by its words and meaning alone) to 1 (by the ranker alone): the order of what a search finds
 
 [placements.home]
 quota = 80
@@ -28,6 +37,7 @@ most_per_brand = 0
 most_per_category = 6
 new_items = 1
 diversity = 0.05
+breadth = 0.35
 
 [placements.home.quotas]
 personal = 200
@@ -50,6 +60,79 @@ quota = 80
 purchased = "show"
 most_per_category = 4
 diversity = 0.1
+
+# What sells most now, best for this shopper first; likewise what is new, reduced, or back after it was sold out.
+[placements.trending]
+quota = 0
+most_per_category = 3
+diversity = 0.1
+
+[placements.trending.quotas]
+popularity = 100
+region = 40
+
+[placements.new]
+quota = 0
+purchased = "hide"
+most_per_category = 4
+diversity = 0.1
+
+[placements.new.quotas]
+arrivals = 300
+
+[placements.price_drops]
+quota = 80
+filter = "on_sale"
+most_per_category = 4
+
+[placements.back_in_stock]
+quota = 80
+filter = "sold_out_days < 30"
+most_per_category = 4
+
+# What was looked at lately, and what others went on to from there.
+[placements.continue]
+quota = 0
+
+[placements.continue.quotas]
+recent = 12
+transitions = 24
+sequel = 24
+sessions = 24
+
+# On a product's page: alternatives, what completes it, and what was bought with it.
+[placements.similar]
+quota = 60
+category = "same"
+diversity = 0.05
+
+[placements.complete]
+quota = 60
+category = "other"
+purchased = "hide"
+most_per_category = 2
+
+[placements.also_bought]
+quota = 0
+
+[placements.also_bought.quotas]
+cooccurrence = 60
+transitions = 60
+sessions = 60
+
+# A category's page, best for this shopper first.
+[placements.category]
+quota = 150
+new_items = 1
+
+# What a search finds; how much the ranker has a say in its order.
+[placements.search]
+quota = 80
+purchased = "show"
+personal = 0.5
+
+[placements.search.quotas]
+search = 400
 """
 
 
@@ -86,19 +169,45 @@ def _placement(name: str, table: Any) -> Placement:
         raise InvalidPolicy(f"policy: {where} is {table!r}; expected a table")
     _known(table, tuple(each.name for each in fields(Placement) if each.name != "name"), where)
     quotas = _table(table, "quotas", where)
-    purchased = table.get("purchased", "show")
-    if purchased not in ("show", "hide"):
-        raise InvalidPolicy(f'policy: {where}.purchased is {purchased!r}; expected "show" or "hide"')
+    diversity, breadth = _share(table, "diversity", where), _share(table, "breadth", where)
+    if diversity + breadth > 1:
+        raise InvalidPolicy(
+            f"policy: {where}.diversity and breadth are {diversity} and {breadth}; expected at most 1 together, for "
+            "the score has the rest"
+        )
     return Placement(
         name=name,
         quota=_count(table, "quota", where, 150),
         quotas={source: _count(quotas, source, f"{where}.quotas", 0) for source in quotas},
-        purchased=purchased,
+        purchased=_choice(table, "purchased", where, ("show", "hide")),
         most_per_brand=_count(table, "most_per_brand", where, 0),
         most_per_category=_count(table, "most_per_category", where, 0),
-        diversity=_share(table, "diversity", where),
+        diversity=diversity,
+        breadth=breadth,
         new_items=_count(table, "new_items", where, 0),
+        filter=_filter(table, where),
+        category=_choice(table, "category", where, ("any", "same", "other")),
+        personal=_share(table, "personal", where, 0.5),
     )
+
+
+def _filter(table: Mapping[str, Any], where: str) -> str:
+    text = table.get("filter", "")
+    if not isinstance(text, str):
+        raise InvalidPolicy(f"policy: {where}.filter is {text!r}; expected a text such as {_EXAMPLE!r}")
+    try:
+        return check_filter(text)
+    except InvalidRequest as wrong:
+        raise InvalidPolicy(f"policy: {where}.{wrong}") from None
+
+
+def _choice(table: Mapping[str, Any], key: str, where: str, choices: tuple[T, ...]) -> T:
+    """The value of `key`, the first of `choices` where there is none."""
+    value = table.get(key, choices[0])
+    if value not in choices:
+        named = [f'"{choice}"' for choice in choices]
+        raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected {', '.join(named[:-1])} or {named[-1]}")
+    return choices[choices.index(value)]
 
 
 def _count(table: Mapping[str, Any], key: str, where: str, default: int) -> int:
@@ -108,8 +217,8 @@ def _count(table: Mapping[str, Any], key: str, where: str, default: int) -> int:
     return value
 
 
-def _share(table: Mapping[str, Any], key: str, where: str) -> float:
-    value = table.get(key, 0.0)
+def _share(table: Mapping[str, Any], key: str, where: str, default: float = 0.0) -> float:
+    value = table.get(key, default)
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidPolicy(f"policy: {where}.{key} is {value!r}; expected a number from 0 to 1")
     return float(value)

@@ -14,7 +14,9 @@ from endcap.features.votes import Votes
 from endcap.ranking import Ranker
 from endcap.ranking.blend import Blend
 from endcap.retrieval import Source
+from endcap.retrieval.search import Search
 from endcap.retrieval.sessions import SessionNeighbours
+from endcap.retrieval.suggestions import Suggestions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Snapshot:
 
     `row_digest` is that of the row assignments it was built on. `blend` scores the votes alone, where the ranker may
     not be used. `alike` float32 [rows, d] are unit vectors for diversity, with no rows where nothing is known of the
-    items. `parent` is the version that this one was refreshed from, empty where it was trained.
+    items. `parent` is the version that this one was refreshed from, empty where it was trained. `search` finds items by
+    words and `suggestions` are what to search for, None where no item has a text.
     """
 
     version: str
@@ -37,6 +40,8 @@ class Snapshot:
     blend: Blend
     alike: Floats
     parent: str = ""
+    search: Search | None = None
+    suggestions: Suggestions | None = None
 
     def checked(self) -> "Snapshot":
         """This snapshot, if its parts fit. Raises SnapshotRejected where a schema differs from what is computed."""

@@ -29,7 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few shoppers of the demo shop: what they touched as three feeds, what they did as exports."""
     folder = tmp_path_factory.mktemp("files")
     made = write_shop(folder, 1, date(2026, 11, 1), SIZE)
-    done, listed = pl.read_parquet(made.events), pl.read_csv(made.catalog, infer_schema=False)
+    done, listed = pl.read_parquet(made.events), pl.read_csv(made.feeds[0], infer_schema=False)
     feed = feeds.merchant_names(listed.filter(pl.col("id").is_in(done["item_id"].implode())))
     for name, write in WRITERS.items():
         write(feed, folder / name)

@@ -86,7 +86,8 @@ def table(lines: list[tuple[int, int, int]], keys: Sequence[bytes]) -> pa.Table:
         "session": [0] * count,
         "basket": [1 + at * 100 + shopper for at, shopper, _ in lines], "kind": [int(Kind.PURCHASE)] * count,
         "row": [row for _, _, row in lines], "quantity": [1] * count, "price": [100] * count, "region": ["UK"] * count,
-        "placement": [""] * count, "recommendation_id": [""] * count,
+        "placement": [""] * count, "recommendation_id": [""] * count, "device": [""] * count, "referrer": [""] * count,
+        "terms": [""] * count, "dwell": [0] * count, "scrolled": [0] * count,
     }  # fmt: skip
     return pa.table({name: pa.array(column, TYPES[name]) for name, column in columns.items()}, schema=INTERACTIONS)
 

@@ -13,6 +13,7 @@ from endcap.domain.arrays import Bools, Ints
 from endcap.evaluation import (
     Dataset,
     Evaluation,
+    Given,
     Split,
     Terms,
     evaluate,
@@ -64,7 +65,7 @@ def evaluated(folder: Path, dataset: Dataset) -> Evaluation:
     if dataset.protocol != "next-basket":
         return evaluate_dataset(dataset, Terms(), PROFILE, silent)
     split = Split(SPLIT, dataset.split)
-    found = evaluate(dataset.corpus, dataset.protocol, split, open_policy(), silent, OF_BASKETS)
+    found = evaluate(dataset.corpus, dataset.protocol, split, open_policy(), silent, Given(OF_BASKETS))
     return replace(found, predictions=found.predictions.renamed(dataset.named))
 
 

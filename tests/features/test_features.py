@@ -13,19 +13,21 @@ from endcap.features import Feature
 from endcap.features.following import Following, Sequel
 from endcap.features.items import ItemFacts, ItemStatistics
 from endcap.features.links import Links
+from endcap.features.looks import Closeness, Looks
 from endcap.features.okapi import fit_okapi
 from endcap.features.similarity import Similarity
 from endcap.features.words import Lexicon, Words
 from endcap.retrieval.pool import pool_of
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Memory, Moment, Shelf, observe
+from endcap.state.shopper import LOOK
 from endcap.training import Case, Corpus
 from endcap.training.sources import Fitted
 
 FAMILIES = (
-    "Votes", "ItemFacts", "OwnPurchases", "Touches", "Affinity", "Links cooccurrence", "Links transitions", "Words",
-    "Following sequel", "Following attention", "Similarity factors", "Similarity vectors", "Similarity content",
-    "Context", "Okapi",
+    "Votes", "ItemFacts", "OwnPurchases", "Touches", "Affinity", "Links cooccurrence", "Links transitions", "Journey",
+    "Words", "Following sequel", "Following attention", "Similarity factors", "Similarity vectors",
+    "Similarity content", "Context", "Okapi", "Looks",
 )  # fmt: skip
 MEMORY = Memory(step_decay=0.5, half_life_days=3, most=8)
 Seen = tuple[Request, Moment, Pool]
@@ -39,7 +41,8 @@ def title(family: Feature) -> str:
 @pytest.fixture(scope="module")
 def families(fitted: Fitted, corpus: Corpus) -> dict[str, Feature]:
     texts = [recorded.change.text["title"] for recorded in corpus.changes]
-    return {title(family): family for family in (*fitted.features.families, fit_okapi(texts, MEMORY))}
+    looks = Looks(Closeness((3, 1), (50, 20)), np.linspace(-1, 1, len(fitted.alike), dtype=np.float32), fitted.alike)
+    return {title(family): family for family in (*fitted.features.families, fit_okapi(texts, MEMORY), looks)}
 
 
 @pytest.fixture
@@ -51,9 +54,16 @@ def family(families: dict[str, Feature], name: str) -> Feature:
 def seen(fitted: Fitted, states: list[Case]) -> list[Seen]:
     found = []
     for case in states[-30:]:
-        moment = observe(case.request, case.state.shopper, case.state.shelf)
+        moment = told(observe(case.request, case.state.shopper, case.state.shelf))
         found.append((case.request, moment, pool_of(fitted.sources, Placement("home"), case.request, moment)))
     return found
+
+
+def told(moment: Moment) -> Moment:
+    """`moment` where every other row of the trail was looked at closely."""
+    looks = np.zeros(len(moment.trail.rows[::2]), LOOK)
+    looks["row"], looks["at"], looks["dwell"], looks["scrolled"] = moment.trail.rows[::2], 0, 30, 80
+    return replace(moment, looks=looks)
 
 
 def stranger(rows: int, *anchors: int) -> tuple[Request, Moment]:

@@ -21,6 +21,7 @@ from endcap.state import NEWCOMER, Shelf, observe
 
 AT = 1_700_000_000_000
 REQUEST = Request("home", AT, 1, 4)
+PLACEMENT = Placement("home")
 ITEMS: tuple[dict[str, object], ...] = (
     {"price": 1299, "stock": 4, "brand": "Acme", "category": ("Shoes", "Boots"), "color": "Dark Red", "size": "42"},
     {"price": 500, "sale_price": 400, "brand": "Brook", "category": ("Shoes",), "color": "blue", "size": "9.5"},
@@ -145,19 +146,19 @@ def test_a_filter_is_as_true_as_in_an_import(text: str) -> None:
     layout = Layout(FILTER_COLUMNS, frozenset(), "UTC")
     expected = frame.select(found=compiled(parse(text), layout).cast(pl.Boolean)).to_series().fill_null(False).to_list()
     request = replace(REQUEST, filter=slate.check_filter(text))
-    assert passing(request, shelf_of(), np.arange(6, dtype=np.int32)).tolist() == expected
+    assert passing(PLACEMENT, request, shelf_of(), np.arange(6, dtype=np.int32)).tolist() == expected
 
 
 def test_the_cases_above_decide_something() -> None:
     rows, decided = np.arange(6, dtype=np.int32), set()
     for text in FILTERS:
-        decided.add(tuple(passing(replace(REQUEST, filter=text), shelf_of(), rows).tolist()))
+        decided.add(tuple(passing(PLACEMENT, replace(REQUEST, filter=text), shelf_of(), rows).tolist()))
     assert len(decided) > 20
 
 
 def test_amounts_have_the_decimals_of_the_currency() -> None:
     yen = replace(REQUEST, filter="price = 1299", decimals=0)
-    assert passing(yen, shelf_of(), np.arange(6, dtype=np.int32)).tolist() == [True] + 5 * [False]
+    assert passing(PLACEMENT, yen, shelf_of(), np.arange(6, dtype=np.int32)).tolist() == [True] + 5 * [False]
 
 
 UNKNOWN = "unknown column 'colour'; did you mean color? A text constant stands in single quotes: 'colour'"
@@ -219,10 +220,25 @@ def test_a_group_passes_by_a_variant_that_may_be_sold() -> None:
     shelf = group_shelf()
     red, blue = (replace(REQUEST, filter=f"color = '{color}'") for color in ("red", "blue"))
     rows = np.array([9, 10, 4], np.int32)
-    assert admitted(red, shelf, rows).tolist() == [False, True, True]
-    assert admitted(blue, shelf, rows).tolist() == [True, False, False]
+    assert admitted(PLACEMENT, red, shelf, rows).tolist() == [False, True, True]
+    assert admitted(PLACEMENT, blue, shelf, rows).tolist() == [True, False, False]
     shelf.apply(Change(0, 2, stock=3))
-    assert admitted(red, shelf, rows).tolist() == [True, True, True]
+    assert admitted(PLACEMENT, red, shelf, rows).tolist() == [True, True, True]
+
+
+def test_an_item_that_was_sold_out_lately_is_found_when_it_is_back() -> None:
+    shelf = shelf_of(({"stock": 4}, {"stock": 4}, {"stock": 4}))
+    for row, days, stock in ((0, 40, 0), (0, 39, 5), (1, 3, 0), (1, 2, 5), (2, 3, 0)):
+        shelf.apply(Change(row, AT - days * DAY, stock=stock))
+    back = Placement("back_in_stock", filter="sold_out_days < 30")
+    assert passing(back, REQUEST, shelf, np.arange(3, dtype=np.int32)).tolist() == [False, True, False]
+
+
+def test_the_filters_of_placement_and_request_must_both_be_true() -> None:
+    cheap, rows = Placement("cheap", filter="price < 10"), np.arange(6, dtype=np.int32)
+    assert passing(cheap, REQUEST, shelf_of(), rows).tolist() == [False, True, True, False, False, False]
+    request = replace(REQUEST, filter="on_sale")
+    assert passing(cheap, request, shelf_of(), rows).tolist() == [False, True, False, False, False, False]
 
 
 def test_the_variant_shown_is_one_that_passes() -> None:
@@ -230,7 +246,7 @@ def test_the_variant_shown_is_one_that_passes() -> None:
     shelf.apply(Change(0, 2, stock=3))
     for color, shown in (("red", 0), ("blue", 1)):
         request = replace(REQUEST, filter=f"color = '{color}'")
-        assert slate.variants(request, observe(request, NEWCOMER, shelf), np.array([9], np.int32)) == [shown]
+        assert slate.variants(PLACEMENT, request, observe(request, NEWCOMER, shelf), np.array([9], np.int32)) == [shown]
 
 
 def test_what_fails_the_filter_is_dropped_under_its_name_after_all_other_rules() -> None:

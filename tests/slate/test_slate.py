@@ -11,7 +11,7 @@ from endcap.domain.catalog import Change
 from endcap.domain.events import Events, Kind
 from endcap.domain.placements import Placement
 from endcap.domain.pools import Pool
-from endcap.domain.requests import Reason, Request
+from endcap.domain.requests import Query, Reason, Request
 from endcap.state import NEWCOMER, Moment, Shelf, Shopper, fold, observe
 from endcap.training.sources import LAYERS
 
@@ -60,6 +60,20 @@ def test_every_dropped_row_keeps_the_name_of_its_rule(shelf: Shelf) -> None:
     }
 
 
+def test_a_placement_may_show_the_categories_of_the_anchors_alone_or_all_others(shelf: Shelf) -> None:
+    request = replace(REQUEST, anchors=rows(1))
+    same, other = Placement("similar", category="same"), Placement("complete", category="other")
+    for placement, shown in ((same, [0, 2, 5]), (other, [6, 7, 8, 9, 10, 11])):
+        kept, dropped = slate.admit(placement, request, moment(shelf, request=request), pool())
+        assert kept.rows.tolist() == shown
+        assert dropped[-1].rule == "category_of_anchor"
+    beyond = slate.fit(same, request, moment(shelf, request=request))
+    assert beyond
+    assert beyond(rows(0, 3, 6)).tolist() == [True, False, False]
+    kept, _ = slate.admit(same, REQUEST, moment(shelf), pool())
+    assert len(kept) == 10
+
+
 def test_where_nothing_is_against_it_the_pool_is_untouched(shelf: Shelf) -> None:
     whole = pool(3)
     kept, dropped = slate.admit(Placement("home"), REQUEST, moment(shelf), whole)
@@ -67,11 +81,16 @@ def test_where_nothing_is_against_it_the_pool_is_untouched(shelf: Shelf) -> None
     assert dropped == ()
 
 
-def arranged(shelf: Shelf, placement: Placement, k: int, alike: np.ndarray | None = None) -> slate.Arranged:
+NO_TURNS = np.empty(0, np.float32)
+
+
+def arranged(
+    shelf: Shelf, placement: Placement, k: int, alike: np.ndarray | None = None, turns: np.ndarray = NO_TURNS
+) -> slate.Arranged:
     ranked = np.arange(12, dtype=np.int32)
     scores = np.linspace(1, 0, 12, dtype=np.float32)
     vectors = np.empty((0, 2), np.float32) if alike is None else alike
-    return slate.arranged(ranked, scores, shelf, placement, k, vectors)
+    return slate.arranged(ranked, scores, shelf, placement, k, slate.Ways(vectors, turns))
 
 
 def test_without_caps_and_diversity_the_ranking_stands(shelf: Shelf) -> None:
@@ -94,6 +113,18 @@ def test_caps_can_leave_a_slate_short_and_say_so(shelf: Shelf) -> None:
     assert slate.shortage(5, 5, (), found) == ""
 
 
+def test_breadth_gives_places_to_where_the_visit_may_turn_each_by_its_chance(shelf: Shelf) -> None:
+    categories = shelf.category[:12]
+    other = int(categories[categories != categories[0]][0])
+    turns = np.where(categories == other, np.float32(0.5), np.float32(0))
+    theirs = np.flatnonzero(categories == other).tolist()
+    assert arranged(shelf, Placement("home"), 3, turns=turns).chosen.tolist() == [0, 1, 2]
+    assert arranged(shelf, Placement("home", breadth=0.4), 3, turns=NO_TURNS).chosen.tolist() == [0, 1, 2]
+    broad = arranged(shelf, Placement("home", breadth=0.6), 3, turns=turns).chosen.tolist()
+    assert broad[0] == theirs[0]
+    assert broad[1] not in theirs
+
+
 def test_diversity_puts_the_unlike_before_the_like(shelf: Shelf) -> None:
     alike = np.zeros((12, 2), np.float32)
     alike[:6, 0], alike[6:, 1] = 1, 1
@@ -105,10 +136,20 @@ def test_the_variant_shown_is_the_one_touched_last_if_it_sells(shelf: Shelf) -> 
     for row in (8, 9, 10):
         shelf.apply(Change(row, 2, group=0))
     touched = buyer(9)
-    assert slate.variants(REQUEST, moment(shelf), rows(0, 5)) == [8, 5]
-    assert slate.variants(REQUEST, moment(shelf, touched), rows(5, 0)) == [5, 9]
+    assert slate.variants(Placement("home"), REQUEST, moment(shelf), rows(0, 5)) == [8, 5]
+    assert slate.variants(Placement("home"), REQUEST, moment(shelf, touched), rows(5, 0)) == [5, 9]
     shelf.apply(Change(9, 3, stock=0))
-    assert slate.variants(REQUEST, moment(shelf, touched), rows(0)) == [8]
+    assert slate.variants(Placement("home"), REQUEST, moment(shelf, touched), rows(0)) == [8]
+
+
+def test_the_variant_shown_is_the_one_that_was_searched_for(shelf: Shelf) -> None:
+    for row, colour in ((8, "red"), (9, "Écru"), (10, "dark red")):
+        shelf.apply(Change(row, 2, group=0, text={"color": colour, "size": "S"}))
+    for words, expected in (((("red",),), 8), ((("dark",), ("red",)), 10), ((("ecru",),), 9), ((("s",),), 8)):
+        asked = replace(REQUEST, query=Query(words))
+        assert slate.variants(Placement("search"), asked, moment(shelf), rows(0)) == [expected]
+    asked = replace(REQUEST, query=Query((("red",),)))
+    assert slate.variants(Placement("search"), asked, moment(shelf, buyer(9)), rows(0)) == [8]
 
 
 def reason(ranks: list[float], witness: dict[str, int], *seen: int) -> Reason:
@@ -155,7 +196,7 @@ def test_a_cap_does_not_leave_a_slate_short_while_others_lie_far_below() -> None
         found.apply(Change(row, 1, listed=True, category=("Shop", "crowded" if row < 390 else f"aisle {row}")))
     ranked, scores = np.arange(400, dtype=np.int32), np.linspace(1, 0, 400, dtype=np.float32)
     capped = Placement("home", most_per_category=2)
-    chosen = slate.arranged(ranked, scores, found, capped, 5, np.empty((0, 2), np.float32)).chosen
+    chosen = slate.arranged(ranked, scores, found, capped, 5, slate.Ways(np.empty((0, 2), np.float32), NO_TURNS)).chosen
     assert chosen.tolist() == [0, 1, 390, 391, 392]
 
 

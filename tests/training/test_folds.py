@@ -9,6 +9,7 @@ from endcap.domain.events import Kind
 from endcap.domain.instants import DAY
 from endcap.state import NEWCOMER, Shopper, fold
 from endcap.training import Corpus, Shop
+from endcap.training.cut import items_after
 from endcap.training.folds import (
     asked_cases,
     asked_fold,
@@ -19,7 +20,7 @@ from endcap.training.folds import (
     standing,
 )
 from endcap.training.history import History
-from endcap.training.replay import Folded, earlier, next_items, shopper_at
+from endcap.training.replay import Folded, action_of, earlier, next_items, shopper_at, wants
 from shops import START, aisles, corpus_of
 
 Lines = list[tuple[int, int, Kind, int]]
@@ -220,3 +221,29 @@ def test_what_was_only_shown_was_not_touched_before() -> None:
     assert any(
         history.group[history.starts[shown.keys.index(case.request.shopper)]] not in case.bought for case in cases
     )
+
+
+def test_a_visit_asks_for_a_group_once_and_before_the_list_that_showed_it() -> None:
+    minute, (a, b, c, d) = 60_000, (1, 2, 3, 4)
+    view, click, cart, bought, shown = Kind.VIEW, Kind.CLICK, Kind.CART, Kind.PURCHASE, Kind.IMPRESSION
+    viewed, carted, purchased = action_of(np.array([view, cart, bought], np.uint8)).tolist()
+    visit = [
+        (0, view, a), (1, shown, b), (1, shown, c), (2, click, c), (3, view, c), (4, cart, c),
+        (5, click, b), (6, view, a), (7, view, d), (8, bought, c), (600, view, c),
+    ]  # fmt: skip
+    corpus, history = history_of([(1, START + after * minute, kind, row) for after, kind, row in visit])
+    cases = list(next_items(history, Shop(corpus, history), START, None))
+    assert [case.targets.tolist() for case in cases] == [[b, c], [d], [c]]
+    assert [case.actions.tolist() for case in cases] == [[viewed, purchased], [viewed], [viewed]]
+    assert [case.state.shopper.lines for case in cases] == [1, 6, 8]
+    assert [case.request.at - START for case in cases] == [1, 6 * minute + 1, 600 * minute]
+    assert [(case.opened - START) // minute for case in cases] == [1, 7, 600]
+    assert items_after(history, START) == len(cases)
+    early = list(next_items(history, Shop(corpus, history), START, START + 5 * minute))
+    assert [case.targets.tolist() for case in early] == [[c]]
+    assert early[0].actions.tolist() == [carted]
+
+
+def test_nobody_wants_anything_of_no_history() -> None:
+    _, history = history_of(many(9, 3))
+    assert not len(wants(history.where(np.zeros(9, np.bool_)), None).line)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from endcap.domain.events import Kind
 from endcap.domain.instants import DAY, MINUTE
 from endcap.training.history import History, read_history
 from shops import START, aisles
@@ -54,21 +53,6 @@ def test_sessions_end_with_the_shopper_and_after_half_an_hour() -> None:
     gaps = np.diff(history.time) > 30 * MINUTE
     others = np.diff(history.shopper) != 0
     assert np.array_equal(np.diff(history.session) == 1, gaps | others)
-
-
-def test_the_page_that_a_click_opened_is_not_asked_for() -> None:
-    corpus = aisles(seed=2)
-    history = read_history(corpus.interactions, corpus.groups())
-    same = np.zeros(len(history), np.int32)
-    click, view, cart, shown = Kind.CLICK, Kind.VIEW, Kind.CART, Kind.IMPRESSION
-    kinds = [click, view, view, click, cart, click, view, click, view, click, view, shown]
-    groups = [4, 4, 4, 5, 5, 6, 7, 8, 8, 9, 9, 9]
-    shoppers, sessions = [0] * 9 + [1] * 3, [0] * 8 + [1] * 2 + [2] * 2
-    told = [np.r_[each, same[12:]] for each in (kinds, groups, shoppers, sessions)]
-    kind, group, shopper, session = (each.astype(np.int32) for each in told)
-    found = replace(history, kind=kind.astype(np.uint8), group=group, shopper=shopper, session=session).asked
-    assert found[:12].tolist() == [True, False, True, True, True, True, True, True, True, True, True, False]
-    assert not history.where(np.zeros(len(history), np.bool_)).asked.size
 
 
 def test_an_empty_lake_is_an_empty_history() -> None:

@@ -11,10 +11,13 @@ from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY
 from endcap.domain.requests import Reason, Request
 from endcap.features.items import ItemFacts
+from endcap.features.journeys import Journey
 from endcap.pipeline import recommend
 from endcap.policy import Policy
+from endcap.retrieval.journeys import Onward
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.popularity import CategoryPopularity
+from endcap.retrieval.search import heard
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import NEWCOMER, Shelf, State
 from endcap.training import Corpus, Learned, News, learn, refreshed
@@ -142,6 +145,9 @@ def test_an_item_that_changed_moves_to_where_it_belongs_now(child: Snapshot, lea
     assert before.category[7] == before.category[8]
     assert after.category[7] == after.category[50] == before.category[50]
     assert after.category[NEW] == before.category[0]
+    onward = next(source for source in child.sources if isinstance(source, Onward))
+    told = next(family for family in child.features.families if isinstance(family, Journey))
+    assert onward.journeys.category is told.journeys.category is after.category
     assert np.array_equal(np.delete(after.category[:60], 7), np.delete(before.category, 7))
     assert (near(child, "content", 7)[:5] >= 45).all()
     assert (near(learned.snapshot, "content", 7)[:5] < 15).all()
@@ -150,8 +156,12 @@ def test_an_item_that_changed_moves_to_where_it_belongs_now(child: Snapshot, lea
 def test_what_was_learned_from_people_is_the_same_object(child: Snapshot, learned: Learned) -> None:
     parents = {source.name: source for source in learned.snapshot.sources}
     for source in child.sources:
-        if source.name not in ("content", "content_rare", "category", "arrivals"):
-            assert source is parents[source.name]
+        parent = parents.get(source.name)
+        if isinstance(source, Onward) and isinstance(parent, Onward):
+            assert source.journeys.within is parent.journeys.within
+            assert source.journeys.across is parent.journeys.across
+        elif source.name not in ("content", "content_rare", "category", "arrivals"):
+            assert source is parent
     assert child.ranker is learned.snapshot.ranker
 
 
@@ -170,3 +180,19 @@ def test_what_was_learned_from_people_is_the_same_object(child: Snapshot, learne
 )
 def test_prices_stocks_and_links_concern_no_refresh(change: Change, concerned: bool) -> None:
     assert concerns_lists(change) is concerned
+
+
+def test_a_new_item_is_searched_for_and_suggested(learned: Learned, child: Snapshot, news: News) -> None:
+    def found(snapshot: Snapshot, typed: str) -> list[int]:
+        assert snapshot.search is not None
+        query = heard(typed, snapshot.search.index.vocabulary)
+        return sorted(snapshot.search.find(query, news.shelf).rows.tolist()) if query.words else []
+
+    assert (found(learned.snapshot, "99"), found(child, "99"), found(child, "98")) == ([], [NEW], [61])
+    assert 7 in found(learned.snapshot, "oak")
+    assert 7 in found(child, "fir")
+    assert 7 not in found(child, "oak")
+    assert child.search is not None
+    assert child.search.vectors is child.alike
+    assert child.suggestions is not None
+    assert len(child.suggestions.shown) >= 4

@@ -8,7 +8,7 @@ from endcap.app.audit import Files, Terms, Told, audit
 from endcap.app.imports import Options, import_catalog, import_events, importing
 from endcap.app.keys import create_key, list_keys, relabelled, revoke_key, rotate_key, running
 from endcap.app.learning import Outputs, Sampled, corpus, evaluate, evaluate_data, profile_of, train
-from endcap.app.lists import Listed, explain, open_floor, recommend, serve
+from endcap.app.lists import GUESTS, Listed, explain, open_floor, pages_of, recommend, serve
 from endcap.app.privacy import Named, erase, export
 from endcap.app.refresh import refresh
 from endcap.app.reports import Pages, health
@@ -30,6 +30,7 @@ from endcap.app.tuning import Found, Sought, tune, tune_data
 __all__ = [
     "API_KEYS",
     "CURRENT",
+    "GUESTS",
     "PUBLIC_KEY",
     "SETTINGS",
     "SHOPPER_KEY",
@@ -63,6 +64,7 @@ __all__ = [
     "now_ms",
     "open_floor",
     "open_shop",
+    "pages_of",
     "profile_of",
     "recommend",
     "refresh",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from endcap.app.shop import CURRENT, SIGNING_KEY, Report, Shop
+from endcap.app.truth import Beyond
 from endcap.backends.log import Log
 from endcap.domain.catalog import Assignment, Change
 from endcap.domain.instants import parse_day
@@ -149,7 +150,7 @@ def evaluate_data(asked: "Sampled", outputs: "Outputs", report: Report) -> "Rend
     if asked.protocol in PROTOCOLS:
         split = evaluation.Split(asked.split, dataset.split)
         policy = quota_policy(chosen) if chosen else evaluation.open_policy()
-        found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, policy, report, chosen)
+        found = evaluation.evaluate(dataset.corpus, dataset.protocol, split, policy, report, evaluation.Given(chosen))
         found = replace(found, predictions=found.predictions.renamed(dataset.named))
     else:
         terms = evaluation.Terms(asked.stage, asked.fold_validation, asked.exclude_current)
@@ -201,20 +202,31 @@ class Outputs(NamedTuple):
     chart: Path | None = None
 
 
-def evaluate(
-    shop: Shop, cut: tuple[str, str], outputs: Outputs, report: Report, profile: Path | None = None
+def evaluate(  # noqa: PLR0913 - what is known, how it is cut, where it goes, and two files that may be named
+    shop: Shop,
+    cut: tuple[str, str],
+    outputs: Outputs,
+    report: Report,
+    profile: Path | None = None,
+    world: Path | None = None,
 ) -> "RenderableType":
     """The layer ladder of protocol and split date `cut`, fit to be printed; `profile` instead of the shop's own.
+
+    `world` is the `world.json` of a simulated shop: its truth stands beside the figures.
 
     Raises: InvalidRequest, InvalidSettings, GateRefused.
     """
     begin = cut_at(shop, cut)
+    if world is not None and cut[0] != "time-split":
+        raise InvalidRequest(f"--world goes with --protocol time-split, not with {cut[0]}; leave one of them out")
     from endcap import evaluation  # loads all that trains, which takes seconds: a wrong call is told before
 
     chosen = profile_of(shop, profile, report)
     report("reading history")
     history, split = corpus(shop), evaluation.Split(cut[1], begin)
-    found = evaluation.evaluate(history, cast("Protocol", cut[0]), split, shop.policy(), report, chosen)
+    truth = None if world is None else Beyond(world, shop.secret(), history, begin)
+    given = evaluation.Given(chosen, truth)
+    found = evaluation.evaluate(history, cast("Protocol", cut[0]), split, shop.policy(), report, given)
     return _written(found, history.keys, outputs)
 
 

@@ -1,5 +1,6 @@
 """Lists: a shop opened for business, one list, why it was as it was, and a server of lists."""
 
+import json
 import secrets
 import signal
 import sys
@@ -8,14 +9,32 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from endcap.app.shop import API_KEYS, CURRENT, LAKE, POLICY, PUBLIC_KEY, Shop, now_ms
 from endcap.errors import BackendUnavailable, InvalidRequest, InvalidSettings, SnapshotRejected
 
 if TYPE_CHECKING:
-    from endcap.serving import Floor
-    from endcap.serving.calls import DecisionAnswer, RecommendationAnswer
+    from endcap.backends.encoder import Encoder
+    from endcap.serving import Floor, Pages
+    from endcap.serving.answers import DecisionAnswer
+    from endcap.serving.calls import RecommendationAnswer
+
+
+GUESTS: Final = "files/guests.json"
+"""Beside a simulated shop's files: whom to show."""
+
+
+def query_encoder(directory: Path, public_key: bytes) -> "Encoder | None":
+    """What makes vectors of queries for the snapshot in `directory`; None where no item has a text."""
+    from endcap.app.learning import ENCODER
+    from endcap.backends.encoder.queries import lexical_queries
+    from endcap.releases import read_sides
+
+    sides = read_sides(directory, public_key)
+    arrays = {name.removeprefix(ENCODER): each for name, each in sides.items() if name.startswith(ENCODER)}
+    return lexical_queries(arrays) if arrays else None
 
 
 def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
@@ -41,6 +60,7 @@ def open_floor(shop: Shop, *, readonly: bool = False) -> "Floor":
             read_snapshot=lambda version, keys: read_snapshot(
                 registry.fetch("snapshot", version), shop.read_key(PUBLIC_KEY), keys
             ),
+            read_encoder=lambda version: query_encoder(registry.fetch("snapshot", version), shop.read_key(PUBLIC_KEY)),
             hidden_sessions=lambda version, erasures: hidden_in(
                 registry.fetch("snapshot", version), shop.secret(), erasures
             ),
@@ -118,6 +138,19 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def pages_of(shop: Shop, token: str) -> "list[Pages]":
+    """What is served beside the API, as the shop's settings say; `token` is the key of the tracker in the pages."""
+    from endcap.console import console_routes
+    from endcap.storefront import Persona, Terms, storefront, tracker_routes
+
+    if not shop.settings.serving.storefront:
+        return [tracker_routes, console_routes]
+    guests = shop.folder / GUESTS
+    personas = json.loads(guests.read_text(encoding="utf-8")) if guests.exists() else []
+    terms = Terms([Persona(*each) for each in personas], token, now_ms)
+    return [tracker_routes, console_routes, storefront(terms)]
+
+
 def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], None]) -> None:
     """Answer over HTTP until SIGINT or SIGTERM. `announce` gets the first line, `ready` the address, both once.
 
@@ -132,14 +165,14 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
 
     serving = shop.settings.serving
     keyed = serving.keys == "required"
-    local = mint("admin", "this start", now_ms())
-    keys = KeyFile(shop.folder / API_KEYS, time.monotonic, [local.key]) if keyed else None
+    local, tracker = mint("admin", "this start", now_ms()), mint("publishable", "this start", now_ms())
+    keys = KeyFile(shop.folder / API_KEYS, time.monotonic, [local.key, tracker.key]) if keyed else None
     if keys is not None and not len(keys):
         raise InvalidSettings(
             f"{shop.folder / API_KEYS} holds no API key; make one: endcap keys create --scope secret "
             f"--shop {shop.folder}"
         )
-    listener = listening(serving.host, serving.port, keyed=keyed)
+    listener = listening(serving.host, serving.port, keyed=keyed, pages=serving.storefront)
     address = address_of(serving.host, listener.getsockname()[1])
     announce(f"{shop.folder} on {address}, {'API keys required' if keyed else 'loopback only: API keys are off'}")
     failures: list[BaseException] = []
@@ -155,7 +188,8 @@ def serve(shop: Shop, announce: Callable[[str], None], ready: Callable[[str], No
         write_running()
         ready(address)
 
-    asgi = application(lambda: open_floor(shop), keys, options, clocks, Hooks(opened, failed))
+    hooks = Hooks(opened, failed, pages_of(shop, tracker.token))
+    asgi = application(lambda: open_floor(shop), keys, options, clocks, hooks)
     protocol = bounded_heads(serving.body_timeout_s)
     config = uvicorn.Config(asgi, loop="uvloop", http=protocol, ws="none", lifespan="on", log_config=None)
     config.access_log = config.server_header = False

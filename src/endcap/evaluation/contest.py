@@ -18,7 +18,7 @@ from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.evaluation.predictions import Collector
 from endcap.evaluation.results import Evaluation, Split
-from endcap.evaluation.tally import Candidates, Census, Listing, Reliability, Tally, Units
+from endcap.evaluation.tally import Candidates, Census, Listing, Outcomes, Reliability, Tally, Units
 from endcap.ranking.calibration import UNCALIBRATED, Calibration
 from endcap.state import Shelf, State
 from endcap.training import Case, LeftOut, Protocol
@@ -27,6 +27,8 @@ REPORT_EVERY: Final = 250
 TIMED_EVERY: Final = 20
 """One case of so many, the first among them, is taken the time of."""
 
+Truth: TypeAlias = Callable[[Case], Outcomes | None]
+"""What could have come of a case of a simulated shop; None of a case of somebody else."""
 Report: TypeAlias = Callable[[str], None]
 """Told, in a few words, how far the work has come."""
 
@@ -44,7 +46,7 @@ class Contest:
 
     `propose` gives each source's first 100 rows for a request; `interactions` int64 [rows] counts those of each row
     that are learned from; `calibration` is that of the last contender's scores. `forget` lets go of what contenders
-    share, so that one that is asked next does all its work.
+    share, so that one that is asked next does all its work. With `truth`, cases of which it knows nothing are left out.
     """
 
     protocol: Protocol
@@ -55,6 +57,7 @@ class Contest:
     interactions: Ints
     forget: Callable[[], None] = lambda: None
     calibration: Calibration = UNCALIBRATED
+    truth: Truth | None = None
 
 
 def measure(contest: Contest, found: Iterable[Case], report: Report) -> Evaluation:
@@ -74,6 +77,8 @@ def measure(contest: Contest, found: Iterable[Case], report: Report) -> Evaluati
         account.take(case)
         if done % REPORT_EVERY == 0:
             report(f"{done:,} cases ranked by {len(contest.contenders)} layers")
+    if not account.cases:
+        raise GateRefused("no case is of somebody of the simulated world; name the world.json of the shop's own files")
     return account.summed_up()
 
 
@@ -93,9 +98,17 @@ class Account:
         self._reliability = Reliability(contest.calibration)
         self._units, self._discovery_units = Units(), Units()
 
+    @property
+    def cases(self) -> int:
+        """How many were taken in."""
+        return len(self._units)
+
     def take(self, case: Case) -> None:
         """Rank one case with every contender and keep its figures."""
         contest = self._contest
+        outcomes = contest.truth(case) if contest.truth else None
+        if contest.truth and outcomes is None:
+            return
         self._units.add(case)
         strata = self._census.take(case)
         if (len(self._units) - 1) % TIMED_EVERY == 0:
@@ -103,6 +116,8 @@ class Account:
         listings = [contender.rank(case.request, case.state) for contender in contest.contenders]
         for tally, listing in zip(self._tallies, listings, strict=True):
             tally.mixed(case, strata, listing)
+            if outcomes:
+                tally.true(outcomes, listing)
         self._reliability.take(case, listings[-1])
         self._best.add(case.id, listings[-1].rows, listings[-1].scores)
         self._candidates.add(case.targets, contest.propose(case.request, case.state), listings[-1].rows)

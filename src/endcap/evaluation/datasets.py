@@ -314,6 +314,9 @@ def _interactions(frame: pl.DataFrame, place: Mapping[str, int], people: pl.Seri
         "region": pa.array(np.full(n, "")).dictionary_encode(),
         "placement": pa.array(np.full(n, "")).dictionary_encode(),
         "recommendation_id": pa.nulls(n, pa.string()),
+        **{name: pa.array(np.full(n, "")).dictionary_encode() for name in ("device", "referrer", "terms")},
+        "dwell": np.zeros(n, np.uint16),
+        "scrolled": np.zeros(n, np.uint8),
     }
     return pa.table([pa.array(columns[name]) for name in INTERACTIONS.names], schema=INTERACTIONS)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,7 +13,7 @@ from endcap.domain.arrays import Ints, Rows
 from endcap.domain.events import Kind
 from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
-from endcap.evaluation.contest import Contender, Contest, Report, measure
+from endcap.evaluation.contest import Contender, Contest, Report, Truth, measure
 from endcap.evaluation.datasets import Dataset
 from endcap.evaluation.reranking import Lists, fit_texts, listed_fold, reranking_layers
 from endcap.evaluation.results import Evaluation, Split, Terms
@@ -34,22 +34,31 @@ REACH: Final = 100
 """How many proposals of a source count for its candidate recall."""
 
 
-def evaluate(  # noqa: PLR0913 - what is known, how it is cut, and what people decided
-    corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, report: Report, chosen: Profile | None = None
+class Given(NamedTuple):
+    """What may be given beside the data: a training profile, else that of the data's shape, and what is true of it."""
+
+    profile: Profile | None = None
+    truth: Truth | None = None
+
+
+NOTHING: Final = Given()
+
+
+def evaluate(  # noqa: PLR0913 - what is known, how it is cut, what people decided, and what else is given
+    corpus: Corpus, protocol: Protocol, split: Split, policy: Policy, report: Report, given: Given = NOTHING
 ) -> Evaluation:
     """Fit the layers on what lies before `split`, then rank every case after it with each of them.
 
-    `chosen` None: the training profile that the data has the shape of. `report` is told in words how far the work has
-    come. The result depends on nothing else, no shopper key either.
+    `report` is told in words how far the work has come. The result depends on nothing else, no shopper key either.
 
     Raises: GateRefused where nothing lies before the split to learn from, or no case after it.
     """
     began = perf_counter()
-    trained = train_layers(corpus, split.at, protocol, report, given=chosen)
+    trained = train_layers(corpus, split.at, protocol, report, given=given.profile)
     fitted = perf_counter() - began
     contest = _contest(protocol, split, trained, policy, _interactions(corpus, split.at))
-    found = measure(contest, cases(corpus, split.at, protocol), report)
-    shape = (chosen or profile_of(corpus.history(split.at), split.at)).shape
+    found = measure(replace(contest, truth=given.truth), cases(corpus, split.at, protocol), report)
+    shape = (given.profile or profile_of(corpus.history(split.at), split.at)).shape
     return replace(found, shape=shape, seconds={"fit": fitted, **found.seconds})
 
 

@@ -35,6 +35,13 @@ class Split(NamedTuple):
     at: int
 
 
+class Worth(NamedTuple):
+    """What comes of one look at each of the first ten items of a list: purchases, and revenue in minor units."""
+
+    purchases: float
+    revenue: float
+
+
 @dataclass(frozen=True, slots=True)
 class LayerFigures:
     """One row of the ladder; the keys of `metrics`, `discovery` and `gain` are METRICS.
@@ -43,7 +50,8 @@ class LayerFigures:
     first row. `repeat` and `new` hold recall@k of the targets that the shopper had before or had not, over the cases
     that have some. `coverage` is the share of sellable items in at least one list's first 20, `cold` the share of those
     places that went to items without an interaction before the split. `by_item` holds recall@20 over the targets of
-    each of ITEM_STRATA that has one, `by_shopper` that over the cases of each of SHOPPER_STRATA.
+    each of ITEM_STRATA that has one, `by_shopper` that over the cases of each of SHOPPER_STRATA. Of a simulated shop
+    `true` is what `metrics` estimate, `worth` the mean over the lists; else both are None.
     """
 
     name: str
@@ -56,6 +64,8 @@ class LayerFigures:
     cold: float
     by_item: Mapping[str, float]
     by_shopper: Mapping[str, float]
+    true: Mapping[str, float] | None = None
+    worth: Worth | None = None
 
 
 class Chance(NamedTuple):
@@ -109,6 +119,8 @@ def to_json(evaluation: Evaluation) -> bytes:
                 "discovery": None if layer.discovery is None else _means(layer.discovery),
                 "gain": None if layer.gain is None else {name: _bounds(found) for name, found in layer.gain.items()},
                 "cold_start": {"items": _all_rounded(layer.by_item), "shoppers": _all_rounded(layer.by_shopper)},
+                **({"true": _all_rounded(layer.true)} if layer.true else {}),
+                **({"worth": _all_rounded(layer.worth._asdict())} if layer.worth else {}),
             }
             for layer in evaluation.layers
         ],

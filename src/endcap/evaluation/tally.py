@@ -1,13 +1,13 @@
 """The running account of one layer: figures case by case, and what its lists showed of the catalog."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows
-from endcap.evaluation.results import ITEM_STRATA, SHOPPER_STRATA, Chance, Intervals, LayerFigures
+from endcap.evaluation.results import ITEM_STRATA, SHOPPER_STRATA, Chance, Intervals, LayerFigures, Worth
 from endcap.metrics import (
     CUTOFFS,
     METRICS,
@@ -24,6 +24,8 @@ from endcap.training import Case
 
 LIST: Final = 20
 """How many places of a list count for coverage and cold items."""
+WORTH: Final = 10
+"""How many places of a list count for what it is worth."""
 
 _STRETCHES: Final = np.geomspace(0.001, 0.5, 9)
 """The borders of stretches of probability."""
@@ -41,6 +43,24 @@ class Listing(Protocol):
     @property
     def scores(self) -> Floats:
         """Their scores, never rising."""
+
+
+class Outcomes(NamedTuple):
+    """What could have come of a case, where that is known: `taken` bool [draws, n] says which of `groups` int32 [n].
+
+    `worth` says of group rows int32 [m] what comes, in expectation, of one look at each: float64 [2], purchases and
+    revenue in minor units.
+    """
+
+    groups: Rows
+    taken: Bools
+    worth: Callable[[Rows], Figures]
+
+    def figures(self, listing: Listing) -> Figures:
+        """The means of METRICS over all draws: float64 [8]."""
+        kinds, counts = np.unique(self.taken, axis=0, return_counts=True)
+        found = [figures(listing.rows, listing.scores, self.groups[kind]) for kind in kinds]
+        return np.asarray(counts @ np.array(found) / counts.sum())
 
 
 class Strata(NamedTuple):
@@ -93,6 +113,8 @@ class Tally:
         self._discovery = array("d")
         self._repeat = array("d")
         self._new = array("d")
+        self._true = array("d")
+        self._worth = np.zeros(2)
 
     def mixed(self, case: Case, strata: Strata, listing: Listing) -> None:
         """Take in the list in which everything may stand."""
@@ -118,6 +140,11 @@ class Tally:
         """Take in the list without what the shopper had; `new` are the targets among the rest."""
         self._discovery.extend(figures(listing.rows, listing.scores, new))
 
+    def true(self, outcomes: Outcomes, listing: Listing) -> None:
+        """Take in what the list was worth in truth."""
+        self._true.extend(outcomes.figures(listing))
+        self._worth += outcomes.worth(listing.rows[:WORTH])
+
     def values(self) -> Figures:
         """METRICS of the mixed list, case by case: float64 [cases, 8]."""
         return _table(self._mixed, len(METRICS))
@@ -128,6 +155,7 @@ class Tally:
         `units` are those of the mixed and of the discovery lists' cases; see `metrics.bootstrap`.
         """
         values, discovery = self.values(), _table(self._discovery, len(METRICS))
+        true = _table(self._true, len(METRICS))
         return LayerFigures(
             name=self.name,
             metrics=_named(bootstrap(values, units[0])),
@@ -139,6 +167,8 @@ class Tally:
             cold=self._cold / self._places if self._places else 0.0,
             by_item=_shares(self._by_item.tolist(), census.items),
             by_shopper=_shares(self._by_shopper.tolist(), census.shoppers),
+            true=dict(zip(METRICS, true.mean(0).tolist(), strict=True)) if len(true) else None,
+            worth=Worth(*(self._worth / len(true)).tolist()) if len(true) else None,
         )
 
 

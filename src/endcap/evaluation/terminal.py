@@ -1,5 +1,6 @@
 """An evaluation as plain tables, readable at 100 columns. Knows words and columns; prints nothing itself."""
 
+from itertools import pairwise
 from typing import Final
 
 from rich import box
@@ -48,7 +49,10 @@ def asked(evaluation: Evaluation) -> str:
 
 
 def ladder_table(evaluation: Evaluation) -> Table:
-    """One row a layer: mean figures of the mixed list, recall of the discovery list; layers left out below."""
+    """One row a layer: mean figures of the mixed list, recall of the discovery list; layers left out below.
+
+    Of a simulated shop also the true worth of the lists, if each of their first ten items is looked at once.
+    """
     title = f"Layer ladder: {asked(evaluation)}, {evaluation.cases:,} cases"
     if evaluation.shape:
         title += f"; data has the shape of {evaluation.shape}"
@@ -56,10 +60,15 @@ def ladder_table(evaluation: Evaluation) -> Table:
     with_discovery = any(layer.discovery for layer in evaluation.layers)
     if with_discovery:
         table.add_column("discovery recall@20", justify="right")
+    with_worth = any(layer.worth for layer in evaluation.layers)
+    if with_worth:
+        table.add_column("purchases of 10 looks", justify="right")
     for layer in evaluation.layers:
         found = [f"{layer.metrics[name].mean:.4f}" for name in SHOWN]
         if with_discovery:
             found.append(f"{layer.discovery['recall@20'].mean:.4f}" if layer.discovery else "-")
+        if layer.worth:
+            found.append(f"{layer.worth.purchases:.4f}")
         table.add_row(layer.name, *found)
     notes = [f"left out: {layer.name}, because {layer.because}" for layer in evaluation.left_out]
     if with_discovery:
@@ -69,16 +78,18 @@ def ladder_table(evaluation: Evaluation) -> Table:
 
 
 def gain_table(evaluation: Evaluation) -> Table:
-    """What each layer adds to the row above, with its 95 % interval, in words too."""
+    """What each layer adds to the row above, with its 95 % interval, in words too; beside it the truth, if known."""
     table = _table("Gain over the row above, paired bootstrap 95 % interval", "layer", "metric", "gain", "interval")
+    known = evaluation.layers[0].true is not None
+    if known:
+        table.add_column("in truth", justify="right")
     table.add_column("in words")
-    for layer in evaluation.layers:
-        if layer.gain is None:
-            continue
+    for above, layer in pairwise(evaluation.layers):
         for name in GAINS:
-            mean, low, high = gain = layer.gain[name]
+            mean, low, high = gain = (layer.gain or {})[name]
             label = layer.name if name == GAINS[0] else ""
-            table.add_row(label, name, f"{mean:+.4f}", f"[{low:+.4f}, {high:+.4f}]", verdict(gain))
+            truth = [f"{layer.true[name] - above.true[name]:+.4f}"] if layer.true and above.true else []
+            table.add_row(label, name, f"{mean:+.4f}", f"[{low:+.4f}, {high:+.4f}]", *truth, verdict(gain))
     return table
 
 

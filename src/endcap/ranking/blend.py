@@ -1,4 +1,4 @@
-"""The fixed blend: a weighted sum of the sources' votes, for the layers below the ranker and the rung without it."""
+"""Fixed blends: of the sources' votes, for what is ordered without the ranker, and of a query with the ranker."""
 
 from dataclasses import dataclass
 
@@ -23,3 +23,11 @@ class Blend:
     def score(self, features: Floats) -> Floats:
         """float32 [n] weighted sums."""
         return self.weights @ np.nan_to_num(features, nan=0.0)
+
+
+def mixed(said: Floats, scores: Floats, personal: float) -> Floats:
+    """float32 [n]: what a query says of each row and the ranker's scores, both on the scale of log-odds, weighted.
+
+    `personal` from 0 (the query alone) to 1 (the ranker alone).
+    """
+    return ((1 - personal) * said + personal * scores).astype(np.float32)

@@ -27,7 +27,9 @@ from endcap.features.context import Context
 from endcap.features.following import Following, Sequel
 from endcap.features.history import OwnPurchases, Touches
 from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.journeys import Journey, Journeys
 from endcap.features.links import Links
+from endcap.features.looks import Closeness, Looks
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
 from endcap.features.words import Lexicon, Words
@@ -36,12 +38,17 @@ from endcap.ranking.calibration import Calibration
 from endcap.ranking.trees import Trees
 from endcap.releases.keys import signed, verify
 from endcap.releases.seal import SEALED
+from endcap.retrieval.index import Index
+from endcap.retrieval.journeys import Onward
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
 from endcap.retrieval.recent import Recent
+from endcap.retrieval.search import Search
 from endcap.retrieval.sessions import SessionConfig, SessionIndex, SessionNeighbours
+from endcap.retrieval.suggestions import Suggestions
 from endcap.retrieval.tables import Table
+from endcap.retrieval.vocabulary import Strings, Vocabulary
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Memory
 
@@ -52,10 +59,11 @@ SIGNATURE: Final = "manifest.sig"
 PARTS: Final[dict[str, Any]] = {
     part.__name__: part
     for part in (
-        Affinity, Attention, Blend, Block, Calibration, CategoryPopularity, Context, FeatureSet, Following, ItemFacts,
-        ItemStatistics, Lexicon, Links, Memory, Neighbours, OwnPurchases, Personal, Recent, RegionPopularity, Sequel,
-        SessionConfig, SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot, Table, Touches, Trees, Votes,
-        Words,
+        Affinity, Attention, Blend, Block, Calibration, CategoryPopularity, Closeness, Context,
+        FeatureSet, Following, Index, ItemFacts, ItemStatistics, Journey, Journeys, Lexicon, Links, Looks, Memory,
+        Neighbours, Onward, OwnPurchases, Personal, Recent, RegionPopularity, Search, Sequel, SessionConfig,
+        SessionIndex, SessionNeighbours, Shortlist, Similarity, Snapshot, Strings, Suggestions, Table, Touches, Trees,
+        Vocabulary, Votes, Words,
     )
 }  # fmt: skip
 

@@ -41,13 +41,26 @@ def pool_of(
 
 def pool_among(sources: Sequence[Source], rows: Rows, request: Request, moment: Moment) -> Pool:
     """Exactly the distinct group `rows`, in their order, with the votes of the sources that propose them."""
-    given = Proposal(rows, np.ones(len(rows), np.float32))
-    proposals = [given, *(source.propose(request, moment, REACH) for source in sources)]
+    pool = pool_of_found("", Proposal(rows, np.ones(len(rows), np.float32)), sources, request, moment)
+    return Pool(pool.rows, pool.sources[1:], pool.votes[1:], pool.ranks[1:])
+
+
+def pool_of_found(name: str, found: Proposal, sources: Sequence[Source], request: Request, moment: Moment) -> Pool:
+    """Exactly what is `found`, in its order, with its votes under `name` and those of the sources that propose it."""
+    proposals = [found, *(source.propose(request, moment, REACH) for source in sources)]
     limits = np.zeros(len(proposals), np.int64)
-    limits[0] = len(rows)
-    names = tuple(source.name for source in sources)
-    pool = merged(("", *names), proposals, limits)
-    return Pool(pool.rows, names, pool.votes[1:], pool.ranks[1:])
+    limits[0] = len(found.rows)
+    return merged((name, *(source.name for source in sources)), proposals, limits)
+
+
+def leading(rows: Rows, limit: int, fit: Fit | None) -> Ints:
+    """Places int64 in `rows` of the first `limit`, and of those after them that fit until there is a limit of these."""
+    places = np.arange(len(rows))
+    if fit is None:
+        return places[:limit]
+    fits = fit(rows)
+    reached = np.searchsorted(np.cumsum(fits), limit) + 1
+    return places[(places < limit) | (fits & (places < reached))]
 
 
 def _deeper(proposals: Sequence[Proposal], limits: Ints, fit: Fit) -> tuple[list[Proposal], Ints, Ints]:
@@ -61,7 +74,7 @@ def _deeper(proposals: Sequence[Proposal], limits: Ints, fit: Fit) -> tuple[list
         kept = np.flatnonzero(mine | (np.arange(len(mine)) < limit))
         found.append(Proposal(proposal.rows[kept], proposal.votes[kept]))
         places.append(kept)
-        reached[index] = max(limit, np.searchsorted(np.cumsum(mine[kept]), limit) + 1)
+        reached[index] = max(limit, np.searchsorted(np.cumsum(mine[kept]), limit) + 1) if limit else 0
     return found, reached, np.concatenate(places)
 
 

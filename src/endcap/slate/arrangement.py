@@ -6,13 +6,27 @@ import numpy as np
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows, compiled
 from endcap.domain.placements import Placement
-from endcap.domain.requests import Dropped, Request
+from endcap.domain.requests import Dropped, Request, folded
 from endcap.slate.filters import passing
 from endcap.slate.rules import FILTER
 from endcap.state import Moment, Shelf
 
 _WINDOW_PER_PLACE = 4
 _WINDOW_MORE = 60
+VARYING = ("color", "size", "material", "pattern")
+"""What tells the variants of a group from each other."""
+_LEAST_CHANCE = np.float32(1e-9)
+
+
+class Ways(NamedTuple):
+    """By what, beside scores, a slate is arranged.
+
+    `alike` float32 [rows, d] are unit vectors; `turns` float32 [n] says of each ranked row how likely the visit turns
+    to its category next. Without rows nothing is known.
+    """
+
+    alike: Floats
+    turns: Floats
 
 
 class Arranged(NamedTuple):
@@ -24,24 +38,34 @@ class Arranged(NamedTuple):
 
 
 def arranged(  # noqa: PLR0913 - a ranking, and what may alter it
-    rows: Rows, scores: Floats, shelf: Shelf, placement: Placement, k: int, alike: Floats
+    rows: Rows, scores: Floats, shelf: Shelf, placement: Placement, k: int, ways: Ways
 ) -> Arranged:
     """At most `k` of `rows` (best first), greedily by maximal marginal relevance (Carbonell & Goldstein 1998).
 
-    Each place goes to the largest (1 - d) * relevance - d * likeness, with d the placement's diversity, relevance the
-    score scaled to [0, 1] over the window, and likeness the largest cosine (`alike`) to what is already placed.
+    Each place goes to the largest (1 - d - b) * relevance - d * likeness + b * claim. With d the placement's diversity,
+    relevance is the score scaled to [0, 1] over the window, and likeness the largest cosine to what is already placed.
+    With b its breadth, the claim of a category with s places already is its chance over 2 s + 1, the largest chance
+    being 1: the quotient of Sainte-Laguë, as in PM-2 (Dang & Croft, SIGIR 2012, §3.2).
     """
     window = _WINDOW_PER_PLACE * k + _WINDOW_MORE
     size = len(rows) if placement.most_per_brand or placement.most_per_category else min(len(rows), window)
     rows = rows[:size]
-    if placement.diversity > 0 and len(alike):
-        known = rows < len(alike)
-        vectors = np.where(known[:, None], alike[np.where(known, rows, 0)], 0).astype(np.float32)
-    else:
-        vectors = np.zeros((size, 0), np.float32)
-    brand_cap, category_cap = placement.most_per_brand or size, placement.most_per_category or size
-    codes = shelf.brand[rows], shelf.category[rows]
-    return Arranged(*_greedy(scores[:size], *codes, vectors, k, placement.diversity, brand_cap, category_cap))
+    category = shelf.category[rows]
+    known = placement.breadth > 0 and len(ways.turns)
+    turns = ways.turns[:size] if known else np.zeros(size, np.float32)
+    vectors = _of_rows(ways.alike, rows) if placement.diversity > 0 else np.zeros((size, 0), np.float32)
+    claims = turns / max(turns.max(initial=0), _LEAST_CHANCE)
+    weights = placement.diversity, placement.breadth if claims.any() else 0.0
+    caps = placement.most_per_brand or size, placement.most_per_category or size
+    return Arranged(*_greedy(scores[:size], shelf.brand[rows], category, vectors, claims, k, *weights, *caps))
+
+
+def _of_rows(table: Floats, rows: Rows) -> Floats:
+    """The lines of `table` float32 [m, d] at `rows`, 0 beyond its end: float32 [n, d]."""
+    if not len(table):
+        return np.zeros((len(rows), table.shape[1]), np.float32)
+    known = rows < len(table)
+    return np.where(known[:, None], table[np.where(known, rows, 0)], 0).astype(np.float32)
 
 
 def renewed(arranged: Arranged, new: Bools, places: int) -> Ints:
@@ -84,32 +108,46 @@ def shortage(shown: int, k: int, dropped: tuple[Dropped, ...], arranged: Arrange
     return most.rule if most else "few_candidates"
 
 
-def variants(request: Request, moment: Moment, groups: Rows) -> list[int]:
-    """The row to show for each of `groups`: of the variants that pass the filter the one that the shopper touched last.
+def variants(placement: Placement, request: Request, moment: Moment, groups: Rows) -> list[int]:
+    """The row to show for each of `groups`: of the variants that pass the filters the one that the query is most about.
 
-    Where none was touched it is the first.
+    Of equals it is the one that the shopper touched last, else the first.
     """
     members, owners = moment.shelf.sold_as(groups)
-    fit = passing(request, moment.shelf, members)
+    fit = passing(placement, request, moment.shelf, members)
     touched = {row: -place for place, row in reversed(list(enumerate(moment.touched.tolist(), 1)))}
     chosen: list[int] = groups.tolist()
-    best = [-np.inf] * len(chosen)
-    for row, owner in zip(members[fit].tolist(), owners[fit].tolist(), strict=True):
-        value = touched.get(row, -len(touched) - 1)
+    best = [(-1, 0)] * len(chosen)
+    said = _said(request, moment.shelf, members[fit])
+    for row, owner, words in zip(members[fit].tolist(), owners[fit].tolist(), said, strict=True):
+        value = words, touched.get(row, -len(touched) - 1)
         if value > best[owner]:
             chosen[owner], best[owner] = row, value
     return chosen
 
 
+def _said(request: Request, shelf: Shelf, rows: Rows) -> list[int]:
+    """How many words of the query stand in what tells each of `rows` from other variants."""
+    counts = np.zeros(len(rows), np.int64)
+    for name in VARYING if request.query else ():
+        if name in shelf.attributes:
+            codes, texts = shelf.attributes[name].codes[rows], shelf.attributes[name].names.values
+            for code in np.unique(codes).tolist():
+                words = set(folded(texts[code]))
+                counts[codes == code] += sum(not words.isdisjoint(others) for others in request.query.words)
+    found: list[int] = counts.tolist()
+    return found
+
+
 @compiled
 def _greedy(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in one loop
-    scores: Floats, brand: Rows, category: Rows, vectors: Floats,
-    k: int, diversity: float, most_per_brand: int, most_per_category: int,
+    scores: Floats, brand: Rows, category: Rows, vectors: Floats, claims: Floats,
+    k: int, diversity: float, breadth: float, most_per_brand: int, most_per_category: int,
 ) -> tuple[Ints, Bools, Bools]:  # fmt: skip
     n = len(scores)
     chosen, size = np.empty(min(k, n), np.int64), 0
     taken, by_brand, by_category = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    likeness = np.zeros(n, np.float32)
+    likeness, held = np.zeros(n, np.float32), np.zeros(n, np.int64)
     low, spread = np.float32(0), np.float32(1)
     if n:
         low = scores.min()
@@ -119,7 +157,8 @@ def _greedy(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in 
         for index in range(n):
             if taken[index] or by_brand[index] or by_category[index]:
                 continue
-            value = (1 - diversity) * (scores[index] - low) / spread - diversity * likeness[index]
+            value = (1 - diversity - breadth) * (scores[index] - low) / spread - diversity * likeness[index]
+            value += breadth * claims[index] / (2 * held[index] + 1)
             if value > best:
                 best, place = value, index
         if place < 0:
@@ -132,6 +171,7 @@ def _greedy(  # noqa: C901, PLR0913 - a kernel takes its columns one by one, in 
             same_category += category[index] == category[place]
         for index in range(n):
             if not taken[index]:
+                held[index] += category[index] == category[place]
                 by_brand[index] |= brand[place] > 0 and brand[index] == brand[place] and same_brand >= most_per_brand
                 full = category[place] > 0 and category[index] == category[place] and same_category >= most_per_category
                 by_category[index] |= full

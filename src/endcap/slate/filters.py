@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from endcap.domain.arrays import Bools, Rows
+from endcap.domain.arrays import Bools, Millis, Rows
 from endcap.domain.instants import DAY
+from endcap.domain.placements import Placement
 from endcap.domain.requests import Request
 from endcap.errors import InvalidRequest
 from endcap.expressions import Expression, InvalidExpression, Type, parse, type_of
@@ -29,6 +30,7 @@ FILTER_COLUMNS: Final[dict[str, Type]] = {
     "on_sale": "boolean",
     "stock": "number",
     "age_days": "number",
+    "sold_out_days": "number",
     **dict.fromkeys(("brand", "category", *_LEVELS, *sorted(ATTRIBUTES)), "text"),
 }
 """What a filter may ask for; `docs/api.md` says what each column means."""
@@ -71,23 +73,23 @@ def _terms(node: Expression, text: str) -> int:
     return (not leaf) + sum(_terms(child, text) for child in children(node))
 
 
-def admitted(request: Request, shelf: Shelf, rows: Rows) -> Bools:
-    """Which, bool [n], of the group rows `rows` have a variant that may be sold and passes the request's filter."""
+def admitted(placement: Placement, request: Request, shelf: Shelf, rows: Rows) -> Bools:
+    """Which, bool [n], of the group rows `rows` have a variant that may be sold and passes both filters."""
     members, owners = shelf.sold_as(rows)
     found = np.zeros(len(rows), np.bool_)
-    found[owners[passing(request, shelf, members)]] = True
+    found[owners[passing(placement, request, shelf, members)]] = True
     return found
 
 
-def passing(request: Request, shelf: Shelf, rows: Rows) -> Bools:
-    """Which, bool [n], of the item rows `rows` may be sold and pass the request's filter, if it has one."""
-    available = shelf.available[rows]
-    if not request.filter:
-        return available
-    return available & _understood(request.filter)(_Items(request, shelf, rows)).true
+def passing(placement: Placement, request: Request, shelf: Shelf, rows: Rows) -> Bools:
+    """Which, bool [n], of the item rows `rows` may be sold and pass the filters of placement and request, if any."""
+    passed = shelf.available[rows]
+    for text in filter(None, (placement.filter, request.filter)):
+        passed = passed & _understood(text)(Items(request, shelf, rows)).true
+    return passed
 
 
-class _Items:
+class Items:
     """The columns of FILTER_COLUMNS for some rows, each computed when it is first read."""
 
     def __init__(self, request: Request, shelf: Shelf, rows: Rows) -> None:
@@ -128,14 +130,18 @@ class _Items:
         if name == "stock":
             stock = shelf.stock[rows]
             return np.where(stock >= 0, stock, np.nan)
-        born = shelf.born[rows]
-        return np.where(born == NEVER, np.nan, np.maximum(at - born, 0) / DAY)
+        known = (shelf.born[rows], NEVER) if name == "age_days" else (shelf.emptied[rows], -1)
+        return _days_since(*known, at)
 
     def logic(self, name: str) -> Logic:
         """`on_sale`, NULL where the price is unknown."""
         usual, now = self._shelf.price[self._rows], self._shelf.prices(self._rows, self._request.at)
         known, less = (usual >= 0) & (now >= 0), now < usual
         return Logic(known & less, known & ~less)
+
+
+def _days_since(instants: Millis, unknown: int, at: int) -> Numbers:
+    return np.where(instants == unknown, np.nan, np.maximum(at - instants, 0) / DAY)
 
 
 def _given(value: str) -> str | None:

@@ -13,10 +13,12 @@ FEWEST_PEOPLE: Final = 3
 
 BOUGHT: Final = "personal"
 SEEN: Final = "seen_before"
+SOUGHT: Final = "search"
 
 CODES: Final = {
     BOUGHT: "bought_before",
     "recent": SEEN,
+    SOUGHT: "matches",
     "cooccurrence": "chosen_together",
     "transitions": "chosen_next",
     "sessions": "goes_with",
@@ -27,6 +29,7 @@ CODES: Final = {
     "content_rare": "similar",
     "words": "similar",
     "category": "popular_in_category",
+    "journeys": "goes_with",
     "region": "popular_in_region",
     "season": "in_season",
     "arrivals": "new",
@@ -41,8 +44,8 @@ Witness = Callable[[str, int], int]
 def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, seen: Rows, witness: Witness) -> list[Reason]:
     """One reason for each of `rows`, whose ranks by source are the columns of `ranks` float32 [s, n].
 
-    A past purchase comes first, then that the item is among those `seen`; then the source with a witness that ranks it
-    highest; then the highest at all.
+    A past purchase comes first, then that the item is among those `seen`, then that it was searched for; then the
+    source with a witness that ranks it highest; then the highest at all.
     """
     order = np.argsort(ranks, axis=0, kind="stable").T.tolist()
     voting = np.count_nonzero(~np.isnan(ranks), axis=0).tolist()
@@ -57,6 +60,8 @@ def reasons(sources: tuple[str, ...], ranks: Floats, rows: Rows, seen: Rows, wit
 def _reason(names: list[str], row: int, witness: Witness) -> Reason:
     if BOUGHT in names:
         return Reason(CODES[BOUGHT])
+    if SOUGHT in names:
+        return Reason(CODES[SOUGHT])
     for name in names:
         anchor = witness(name, row)
         if anchor >= 0:

@@ -37,7 +37,17 @@ def _purchased(placement: Placement, request: Request, moment: Moment, rows: Row
 
 
 def _unfit(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
-    return ~admitted(request, moment.shelf, rows) if request.filter else None
+    filtered = request.filter or placement.filter
+    return ~admitted(placement, request, moment.shelf, rows) if filtered else None
+
+
+def _category(placement: Placement, request: Request, moment: Moment, rows: Rows) -> Bools | None:
+    """With "same", what shares no category with an anchor; with "other", what does; rows without one are in none."""
+    if placement.category == "any" or not len(request.anchors):
+        return None
+    codes = moment.shelf.category
+    shared = _among(codes[rows], codes[moment.shelf.group[request.anchors]]) & (codes[rows] > 0)
+    return shared if placement.category == "other" else ~shared
 
 
 def _among(rows: Rows, listed: Rows) -> Bools:
@@ -52,27 +62,35 @@ MANY: Final = 50
 """So many exclusions may empty a pool."""
 
 FILTER: Final = "filter"
-"""The rule of the request's own filter."""
+"""The rule of the filters, the request's own and the placement's."""
 
 RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("unlisted_or_out_of_stock", _unavailable),
     ("excluded", _excluded),
     ("shown_on_page", _shown),
     ("anchor", _anchor),
+    ("category_of_anchor", _category),
     ("purchased", _purchased),
     (FILTER, _unfit),
 )
 
 
-def fit(request: Request, moment: Moment) -> Callable[[Rows], Bools] | None:
-    """Which group rows the filter and the exclusions of `request` leave, to be asked of more than the pool.
+def fit(placement: Placement, request: Request, moment: Moment) -> Callable[[Rows], Bools] | None:
+    """Which group rows filters, exclusions and the anchors' categories leave, to be asked of more than the pool.
 
     None where they leave nearly everything.
     """
-    if not request.filter and not len(request.shown) and len(request.exclude) < MANY:
+    narrow = request.filter or placement.filter or placement.category == "same"
+    if not narrow and not len(request.shown) and len(request.exclude) < MANY:
         return None
     listed = moment.shelf.group[np.concatenate([request.exclude, request.shown])]
-    return lambda rows: admitted(request, moment.shelf, rows) & ~_among(rows, listed)
+
+    def fits(rows: Rows) -> Bools:
+        found = admitted(placement, request, moment.shelf, rows) & ~_among(rows, listed)
+        against = _category(placement, request, moment, rows)
+        return found if against is None else found & ~against
+
+    return fits
 
 
 def admit(placement: Placement, request: Request, moment: Moment, pool: Pool) -> tuple[Pool, tuple[Dropped, ...]]:

@@ -9,14 +9,17 @@ import pyarrow as pa
 
 from endcap.backends.db import Recorded
 from endcap.backends.encoder import Encoder
-from endcap.domain.arrays import Rows
+from endcap.domain.arrays import Ints, Rows
 from endcap.domain.catalog import UNSAID, Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.people import Link
+from endcap.retrieval.index import FIELDS
+from endcap.retrieval.suggestions import Suggestions, fit_suggestions
 from endcap.state import Shelf
 from endcap.training.history import History, read_history
 
 _LONGEST: Final = 400
+_ATTRIBUTES: Final = FIELDS.index("attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,27 @@ class Texts:
         said = self._said.get(variant if variant >= 0 else row, {})
         return " ".join(value[:_LONGEST] for name, value in sorted(said.items()) if name not in UNSAID)
 
+    def suggestions(self, shelf: Shelf, rows: Ints) -> Suggestions:
+        """What the titles, brands and categories of `rows` suggest to search for, a group by its first variant."""
+        groups = rows[shelf.group[rows] == rows]
+        first = np.where(shelf.first[groups] >= 0, shelf.first[groups], groups).tolist()
+        titles = [self._said.get(row, {}).get("title", "")[:_LONGEST] for row in first]
+        brands = [shelf.brands.values[code] for code in shelf.brand[groups].tolist()]
+        paths = [shelf.categories.values[code] for code in shelf.category[groups].tolist()]
+        return fit_suggestions(titles, [*brands, *(path[-1] for path in paths if path)])
+
+    def sought(self, shelf: Shelf, row: int) -> tuple[str, ...]:
+        """What `row` can be found by, one text a field of FIELDS, each word once; a variant is found by its group."""
+        if shelf.group[row] != row:
+            return ()
+        said: list[dict[str, None]] = [{} for _ in FIELDS]
+        for variant in shelf.variants(row) or [row]:
+            for name, value in self._said.get(variant, {}).items():
+                if name not in UNSAID:
+                    field = FIELDS.index(name) if name in FIELDS else _ATTRIBUTES
+                    said[field].update(dict.fromkeys(value[:_LONGEST].split()))
+        return tuple(" ".join(words) for words in said)
+
 
 class Shop:
     """The shelf and the texts of a corpus, moved forward in time: everything that happened before `at`."""
@@ -115,3 +139,7 @@ class Shop:
     def described(self) -> list[str]:
         """A text for every row; see `Texts`."""
         return [self.texts.described(self.shelf, row) for row in range(len(self.shelf))]
+
+    def sought(self) -> list[tuple[str, ...]]:
+        """What every row can be found by; see `Texts`."""
+        return [self.texts.sought(self.shelf, row) for row in range(len(self.shelf))]

@@ -6,14 +6,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from endcap.domain.arrays import Ints
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY, HOUR, SECOND, parse_day
 from endcap.errors import GateRefused
 from endcap.training.corpus import Corpus
 from endcap.training.history import History
 from endcap.training.profile import profile_of
-from endcap.training.replay import Protocol
+from endcap.training.replay import Protocol, wants
 
 ENOUGH: Final = 1_000
 LARGEST_SHARE: Final = 0.2
@@ -74,10 +73,7 @@ def baskets_after(history: History, at: int) -> int:
 
 
 def items_after(history: History, at: int) -> int:
-    """Events on or after `at` with something to learn in them that have an earlier one of the same shopper."""
-    counted = history.asked.astype(np.int64)
-    begins = np.r_[True, (np.diff(history.shopper) != 0) | (np.diff(history.time) != 0)][: len(history)]
-    event: Ints = np.flatnonzero(begins)
-    has_target = np.add.reduceat(counted, event) > 0
-    later = event > history.starts[history.shopper[event]]
-    return int((has_target & later & (history.time[event] >= at)).sum())
+    """Requests on or after `at` with something to guess that have an earlier event of the same shopper."""
+    opening = np.unique(wants(history, None).opening)
+    later = opening > history.starts[history.shopper[opening]]
+    return int((later & (history.time[opening] >= at)).sum())

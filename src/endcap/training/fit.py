@@ -14,6 +14,8 @@ from endcap.features import Feature, FeatureSet
 from endcap.features.votes import Votes
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
 from endcap.ranking.blend import Blend
+from endcap.retrieval.index import fit_index
+from endcap.retrieval.search import Search
 from endcap.retrieval.sessions import SessionPeople
 from endcap.snapshot import Snapshot, row_digest
 from endcap.training.corpus import Corpus, Shop
@@ -109,7 +111,8 @@ def learn(
     shop.advance(end)
     report("fitting the sources on everything")
     fitted = fit_sources(history, shop, end, profile)
-    snapshot = _snapshot(shop, fitted, end)
+    suggestions = shop.texts.suggestions(shop.shelf, np.arange(len(shop.shelf)))
+    snapshot = replace(_snapshot(shop, fitted, end), search=_search(shop, fitted), suggestions=suggestions)
     examples = _aligned(replayed, fitted.features.schema)
     report(f"fitting the ranker on {len(examples.wanted):,} examples")
     sessions = SessionPeople(corpus.offset, history.keys, fitted.session_shoppers)
@@ -211,6 +214,11 @@ def _snapshot(shop: Shop, fitted: Fitted, until: int) -> Snapshot:
         blend=plain,
         alike=fitted.alike,
     )
+
+
+def _search(shop: Shop, fitted: Fitted) -> Search | None:
+    """What searches the shop's texts, None where there are none."""
+    return None if fitted.encoder is None else Search(fit_index(shop.sought()), fitted.alike)
 
 
 def _plain(votes: Votes) -> Blend:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Ints, Millis, Rows
 from endcap.domain.bots import left_by_bots
+from endcap.domain.circumstances import DEVICES, REFERRERS
 from endcap.domain.events import Events, Kind
 from endcap.domain.instants import SESSION_IDLE
 
@@ -27,7 +28,7 @@ WEIGHTS[[Kind.VIEW, Kind.CLICK, Kind.WISH, Kind.CART, Kind.CHECKOUT, Kind.PURCHA
 _NO_LINKS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _OF_LINES: Final = (
     "time", "kind", "row", "group", "quantity", "price", "basket", "given_session", "offset", "region",
-    "shopper", "session",
+    "device", "referrer", "terms", "dwell", "scrolled", "shopper", "session",
 )  # fmt: skip
 _CONTENT: Final = ("time", "kind", "row", "quantity", "price", "region")
 
@@ -38,7 +39,8 @@ class History:
 
     `shopper` int32 indexes `keys` (hashed keys) and `guest`; shoppers are numbered by their first event, then by a
     digest of what they did. `group` int32 is the row's group. `session` int32 numbers sessions upwards. `basket` int64
-    and `offset` are as in the lake. `region` int32 indexes `regions`.
+    and `offset` are as in the lake. `region` int32 indexes `regions`, `terms` int32 `searches`; `device` and `referrer`
+    are counted from 1 in DEVICES and REFERRERS, 0 untold. `dwell` and `scrolled` are as in `Event`.
     """
 
     time: Millis
@@ -51,12 +53,18 @@ class History:
     given_session: Ints
     offset: Ints
     region: Rows
+    device: NDArray[np.uint8]
+    referrer: NDArray[np.uint8]
+    terms: Rows
+    dwell: NDArray[np.uint16]
+    scrolled: NDArray[np.uint8]
     shopper: Rows
     session: Rows
     starts: Ints
     keys: tuple[bytes, ...]
     guest: Bools
     regions: tuple[str, ...]
+    searches: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.time)
@@ -67,7 +75,10 @@ class History:
 
     def events(self, index: slice | Ints) -> Events:
         """The lines of `index` as `state.fold` takes them."""
-        return Events(self.time[index], self.row[index], self.kind[index], self.given_session[index])
+        return Events(
+            self.time[index], self.row[index], self.kind[index], self.given_session[index],
+            self.dwell[index], self.scrolled[index],
+        )  # fmt: skip
 
     def where(self, kept: Bools) -> "History":
         """The lines `kept` bool [n] alone; people and sessions keep their numbers."""
@@ -78,14 +89,6 @@ class History:
     def weight(self) -> NDArray[np.float32]:
         """float32 [n] of `WEIGHTS`."""
         return WEIGHTS[self.kind]
-
-    @property
-    def asked(self) -> Bools:
-        """Which lines bool [n] are worth a guess: what has a weight, but no page that the click just before opened."""
-        before = (self.shopper[1:] == self.shopper[:-1]) & (self.session[1:] == self.session[:-1])
-        clicked = before & (self.kind[:-1] == Kind.CLICK) & (self.group[1:] == self.group[:-1])
-        opened = np.r_[False, clicked][: len(self)] & (self.kind == Kind.VIEW)
-        return np.asarray((self.weight > 0) & ~opened)
 
 
 def read_history(
@@ -105,8 +108,11 @@ def read_history(
         table = table.filter(pa.compute.less(table["time"], before))
     encoded = pa.chunked_array([table["shopper"].combine_chunks()]).dictionary_encode().combine_chunks()
     regions, region = _coded(table["region"])
-    columns = {name: _column(table, name) for name in (*_CONTENT[:-1], "basket", "session", "offset", "guest")}
-    columns["region"] = region
+    searches, terms = _coded(table["terms"])
+    plain = (*_CONTENT[:-1], "basket", "session", "offset", "guest", "dwell", "scrolled")
+    columns = {name: _column(table, name) for name in plain}
+    columns |= {"region": region, "terms": terms}
+    columns |= {name: _among(known, table[name]) for name, known in (("device", DEVICES), ("referrer", REFERRERS))}
     keys, person = _people(encoded.dictionary.to_pylist(), users)
     columns["shopper"] = person[encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
     order = np.lexsort(tuple(columns[name] for name in reversed(("shopper", *_CONTENT))))
@@ -116,7 +122,7 @@ def read_history(
         columns = {name: column[people] for name, column in columns.items()}
     starts = np.searchsorted(columns["shopper"], np.arange(len(keys) + 1))
     numbered = np.argsort(np.array(keys, "S16")) if as_filed else _by_content(columns, starts)
-    history = _ordered(columns, starts, numbered, (keys, regions), group)
+    history = _ordered(columns, starts, numbered, (keys, regions, searches), group)
     return replace(history, session=_sessions(history.shopper, history.time, history.given_session, as_filed))
 
 
@@ -145,10 +151,10 @@ def _ordered(
     columns: dict[str, NDArray[Any]],
     starts: Ints,
     numbered: Ints,
-    names: tuple[list[bytes], tuple[str, ...]],
+    names: tuple[list[bytes], tuple[str, ...], tuple[str, ...]],
     group: Rows,
 ) -> History:
-    keys, regions = names
+    keys, regions, searches = names
     lengths = np.diff(starts)[numbered]
     index = np.repeat(starts[:-1][numbered] - np.r_[0, np.cumsum(lengths)[:-1]], lengths) + np.arange(lengths.sum())
     columns = {name: column[index] for name, column in columns.items()}
@@ -164,13 +170,14 @@ def _ordered(
         basket=columns["basket"],
         given_session=columns["session"],
         offset=columns["offset"],
-        region=columns["region"],
+        **{name: columns[name] for name in ("region", "device", "referrer", "terms", "dwell", "scrolled")},
         shopper=shopper,
         session=np.zeros(len(shopper), np.int32),
         starts=np.r_[0, np.cumsum(lengths)].astype(np.int64),
         keys=tuple(keys[number] for number in numbered),
         guest=columns["guest"][np.r_[0, np.cumsum(lengths)[:-1]]] if len(keys) else np.empty(0, np.bool_),
         regions=regions,
+        searches=searches,
     )
 
 
@@ -186,6 +193,13 @@ def _sessions(shopper: Rows, time: Millis, given: Ints, as_filed: bool = False) 
 
 def _column(table: pa.Table, name: str) -> NDArray[Any]:
     return np.asarray(table[name].combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _among(known: tuple[str, ...], column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """The place of each text in `known`, from 1, 0 for others."""
+    names, codes = _coded(column)
+    places = np.array([known.index(name) + 1 if name in known else 0 for name in names] or [0], np.uint8)
+    return places[codes]
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Rows]:

@@ -63,7 +63,7 @@ _ATTENTION: Final = AttentionConfig(dimension=64, reach=16, epochs=16, negatives
 BASKETS: Final = Profile(
     shape="baskets",
     timed=True,
-    left_out=frozenset({"recent", "sequel", "attention", "words"}),
+    left_out=frozenset({"recent", "sequel", "attention", "words", "journeys"}),
     cooccurrence=PairConfig(
         window=0, reach=100, decay=1.0, backward=1.0, half_life_days=30, size_power=1.3,
         popularity_power=0.3, shrinkage=10, most=100, own_power=0.3,

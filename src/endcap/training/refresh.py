@@ -6,6 +6,7 @@ categories are extended by the parent's own encoder, so that a new item is simil
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,12 +15,17 @@ from endcap.domain.arrays import Bools, Floats, Ints, Rows
 from endcap.domain.ids import ItemKey
 from endcap.features import Feature, FeatureSet
 from endcap.features.items import ItemFacts
+from endcap.features.journeys import Journey
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
 from endcap.ranking.blend import Blend
 from endcap.retrieval import Source
+from endcap.retrieval.index import extended
+from endcap.retrieval.journeys import Onward
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.popularity import CategoryPopularity, Shortlist
+from endcap.retrieval.search import Search
+from endcap.retrieval.suggestions import Suggestions, joined
 from endcap.retrieval.tables import Table, table_of
 from endcap.snapshot import Snapshot, row_digest
 from endcap.state import Shelf
@@ -73,7 +79,10 @@ def refreshed(parent: Snapshot, encoder: Encoder | None, news: News) -> Snapshot
         features = FeatureSet(tuple(_seen(family, alike) for family in features.families))
     category = sources.get(CATEGORY)
     if isinstance(category, CategoryPopularity):
-        sources[CATEGORY] = replace(category, category=_categories(category.category, shelf.category[:rows], touched))
+        codes = _categories(category.category, shelf.category[:rows], touched)
+        sources[CATEGORY] = replace(category, category=codes)
+        features = FeatureSet(tuple(_placed(family, codes) for family in features.families))
+        sources |= {name: _placed(source, codes) for name, source in sources.items()}
     at = max(parent.until, news.at)
     sources[ARRIVALS] = Shortlist(ARRIVALS, statistics.arrivals(shelf.born[:rows], sold, at))
     before = {source.name for source in parent.sources}
@@ -89,6 +98,8 @@ def refreshed(parent: Snapshot, encoder: Encoder | None, news: News) -> Snapshot
         features=features,
         blend=_blend(parent.blend, known),
         alike=alike,
+        search=_sought(parent.search, alike, news, touched),
+        suggestions=_suggested(parent.suggestions, news, touched),
     ).checked()
 
 
@@ -98,6 +109,19 @@ def _vectors(before: Floats, encoder: Encoder, news: News, touched: Bools) -> Fl
     fresh = np.flatnonzero(touched)
     vectors[fresh] = encoder.encode([news.texts.described(news.shelf, row) for row in fresh.tolist()])
     return vectors
+
+
+def _sought(search: Search | None, alike: Floats, news: News, touched: Bools) -> Search | None:
+    if search is None:
+        return None
+    texts = [news.texts.sought(news.shelf, row) for row in np.flatnonzero(touched).tolist()]
+    return Search(extended(search.index, texts, touched), alike)
+
+
+def _suggested(suggestions: Suggestions | None, news: News, touched: Bools) -> Suggestions | None:
+    if suggestions is None:
+        return None
+    return joined(suggestions, news.texts.suggestions(news.shelf, np.flatnonzero(touched)))
 
 
 def _interactions(parent: Snapshot, rows: int) -> Floats:
@@ -185,6 +209,16 @@ def _entering(keys: Ints, weights: Floats, near: _Near) -> tuple[Ints, Rows, Flo
 
 def _seen(family: Feature, vectors: Floats) -> Feature:
     return replace(family, vectors=vectors) if isinstance(family, Similarity) and family.space == CONTENT else family
+
+
+_Part = TypeVar("_Part")
+
+
+def _placed(part: _Part, codes: Rows) -> _Part:
+    """`part` with the category codes int32 [rows] as they are now, if it goes by them."""
+    if isinstance(part, Journey | Onward):
+        return replace(part, journeys=replace(part.journeys, category=codes))
+    return part
 
 
 def _categories(before: Rows, now: Rows, touched: Bools) -> Rows:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Floats, Ints, Rows
 from endcap.domain.events import Kind
-from endcap.domain.instants import DAY, SESSION_IDLE
+from endcap.domain.instants import DAY, SECOND, SESSION_IDLE
 from endcap.domain.requests import Request
 from endcap.pipeline import Candidates, candidates
 from endcap.policy import Policy
@@ -38,6 +38,7 @@ class Case:
     `state` is all that was known at `request.at`; its shelf moves on with the next case. `targets` int32 are the
     distinct groups wanted, `bought` those this shopper bought before (next basket) or touched before (time split; in
     folds, those of the targets alone). `actions` uint8 [targets] are ACTIONS, counted from 1: what the shopper did.
+    `opened` is when the targets were shown, or touched where no list showed them (ms UTC; time split alone).
     """
 
     id: str
@@ -46,6 +47,7 @@ class Case:
     targets: Rows
     actions: NDArray[np.uint8]
     bought: Rows
+    opened: int = 0
 
 
 class Basket(NamedTuple):
@@ -77,7 +79,13 @@ def _next_basket(history: History, shop: Shop, shopper: int, at: int, until: int
         return None
     known = slice(lines.start, lines.start + int(before.sum()))
     owned = np.unique(history.group[lines][bought & before])
-    return _case(history, shop, Seen(shopper, known, at, shopper_at(history, known)), basket.lines, owned)
+    return _case(
+        history,
+        shop,
+        Seen(shopper, known, at, shopper_at(history, known)),
+        (basket.lines, action_of(history.kind[basket.lines])),
+        owned,
+    )
 
 
 def _first_basket(history: History, lines: slice, bought: Bools, at: int) -> Basket | None:
@@ -95,38 +103,76 @@ def _first_basket(history: History, lines: slice, bought: Bools, at: int) -> Bas
     return Basket(int(times[first]), index[place == first])
 
 
+class Wants(NamedTuple):
+    """The first time in a visit that somebody touched a group, as equal-long columns int64 [n].
+
+    `line` is that of the first touch, `opening` the first line of the event that a request for it comes before: the
+    last list in this visit that showed the group until then, else the touch itself. `action` uint8 is the one nearest
+    to a purchase by which the group was touched in this visit.
+    """
+
+    line: Ints
+    opening: Ints
+    action: NDArray[np.uint8]
+
+
+def wants(history: History, until: int | None) -> Wants:
+    """What was wanted for the first time in each visit before `until` (None: ever), in the order of the openings.
+
+    What is on the screen needs no guess: neither the page that a click opens, nor the cart after the page, nor what a
+    shopper comes back to; and of a list that was shown, what was known before it was.
+    """
+    order = np.lexsort((history.group, history.session))
+    session, group, kind = history.session[order], history.group[order], history.kind[order]
+    begins = np.r_[True, (session[1:] != session[:-1]) | (group[1:] != group[:-1])][: len(order)]
+    touched = history.weight[order] > 0
+    if until is not None:
+        touched &= history.time[order] < until
+    places = np.flatnonzero(touched)
+    visits, which = np.unique(np.cumsum(begins)[places] - 1, return_index=True)
+    first, starts = places[which], np.flatnonzero(begins)
+    shown = np.maximum.accumulate(np.where(kind == Kind.IMPRESSION, np.arange(len(order)), -1))[first]
+    opened = np.where(shown >= starts[visits], shown, first)
+    actions = np.where(touched, action_of(kind), np.uint8(0))
+    best = np.maximum.reduceat(actions, starts)[visits] if len(starts) else actions
+    line, opening = order[first], event_of(history)[order[opened]]
+    by_opening = np.lexsort((line, opening))
+    return Wants(line[by_opening], opening[by_opening], best[by_opening])
+
+
+def event_of(history: History) -> Ints:
+    """int64 [n]: the first line of each line's event; lines of one shopper at one time are one event."""
+    begins = np.r_[True, (np.diff(history.shopper) != 0) | (np.diff(history.time) != 0)][: len(history)]
+    return np.asarray(np.maximum.accumulate(np.where(begins, np.arange(len(history)), 0)))
+
+
 def next_items(
     history: History, shop: Shop, start: int, until: int | None, keep: Callable[[int], bool] = lambda _: True
 ) -> Iterator[Case]:
-    """For every event in [start, until), from a shopper's second on: what was known just before it, in order of time.
+    """For every opening of `wants` in [start, until), from a shopper's second event on: what was known just before it.
 
-    Within a session the request comes right after the event before, but not before `start`; a new session's first
-    request comes as it begins.
-    Lines of one time are one event; of those that are not `asked`, nobody need guess the item. `keep` thins the cases
-    out by their seed.
+    In order of time. Within a session the request comes right after the event before, but not before `start`; a new
+    session's first request comes as it begins. `keep` thins the cases out by their seed.
     """
-    counted, weighty = history.asked, history.weight > 0
-    begins = np.r_[True, (history.shopper[1:] != history.shopper[:-1]) | (history.time[1:] != history.time[:-1])]
-    event = np.flatnonzero(begins) if len(history) else np.empty(0, np.int64)
-    ends = np.r_[event[1:], len(history)]
-    first = history.starts[history.shopper[event]]
-    inside = (history.time[event] >= start) & (event > first)
-    if until is not None:
-        inside &= history.time[event] < until
-    event, ends, first = event[inside], ends[inside], first[inside]
+    found, weighty = wants(history, until), history.weight > 0
+    opening, begins = np.unique(found.opening, return_index=True)
+    ends = np.r_[begins[1:], len(found.opening)]
+    first = history.starts[history.shopper[opening]]
+    inside = (history.time[opening] >= start) & (opening > first)
+    opening, begins, ends, first = opening[inside], begins[inside], ends[inside], first[inside]
     folded = Folded(history)
-    gap = history.time[event] - history.time[event - 1]
-    at = np.where(gap <= SESSION_IDLE, np.maximum(history.time[event - 1] + 1, start), history.time[event])
+    before, now = history.time[opening - 1], history.time[opening]
+    at = np.where(now - before <= SESSION_IDLE, np.maximum(before + 1, start), now)
     for place in np.argsort(at, kind="stable"):
-        known = slice(int(first[place]), int(event[place]))
-        wanted = np.arange(event[place], ends[place])[counted[event[place] : ends[place]]]
-        if not len(wanted) or not keep(seed_of(history, known, int(at[place]))):
+        known = slice(int(first[place]), int(opening[place]))
+        if not keep(seed_of(history, known, int(at[place]))):
             continue
         shop.advance(int(at[place]))
-        seen = Seen(int(history.shopper[event[place]]), known, int(at[place]), folded.upto(known))
-        touched = history.group[known][weighty[known]]
-        case = _case(history, shop, seen, wanted, np.unique(touched))
-        yield replace(case, id=f"{case.id}:{known.stop - known.start}")
+        seen = Seen(int(history.shopper[opening[place]]), known, int(at[place]), folded.upto(known))
+        wanted = slice(begins[place], ends[place])
+        touched = np.unique(history.group[known][weighty[known]])
+        case = _case(history, shop, seen, (found.line[wanted], found.action[wanted]), touched)
+        yield replace(case, id=f"{case.id}:{known.stop - known.start}", opened=int(now[place]))
 
 
 class Seen(NamedTuple):
@@ -138,11 +184,12 @@ class Seen(NamedTuple):
     folded: Shopper
 
 
-def _case(history: History, shop: Shop, seen: Seen, wanted: Ints, bought: Rows) -> Case:
-    key = history.keys[seen.shopper]
-    targets, place = np.unique(history.group[wanted], return_inverse=True)
+def _case(history: History, shop: Shop, seen: Seen, wanted: tuple[Ints, NDArray[np.uint8]], bought: Rows) -> Case:
+    """The case of the lines `wanted` and the action of each."""
+    key, (lines, acted) = history.keys[seen.shopper], wanted
+    targets, place = np.unique(history.group[lines], return_inverse=True)
     actions = np.zeros(len(targets), np.uint8)
-    np.maximum.at(actions, place, action_of(history.kind[wanted]))
+    np.maximum.at(actions, place, acted)
     return Case(
         id=key.hex(),
         request=Request(PLACEMENT, seen.at, seed_of(history, seen.known, seen.at), WANTED, shopper=key),
@@ -195,6 +242,8 @@ def earlier(shopper: Shopper, days: int) -> Shopper:
     for name in ("last", "previous", "first"):
         known = purchases[name] > 0
         purchases[name][known] = _back(purchases[name][known], days)
+    looks = shopper.looks.copy()
+    looks["at"] -= days * DAY // SECOND
     return replace(
         shopper,
         recent=replace(shopper.recent, time=shopper.recent.time - days * DAY),
@@ -202,6 +251,7 @@ def earlier(shopper: Shopper, days: int) -> Shopper:
         days=_back(shopper.days, days),
         first=shopper.first - days * DAY,
         region_at=shopper.region_at - days * DAY if shopper.region else 0,
+        looks=looks,
     )
 
 

@@ -15,11 +15,13 @@ from endcap.features.context import Context
 from endcap.features.following import Following, Sequel
 from endcap.features.history import OwnPurchases, Touches
 from endcap.features.items import ItemFacts, ItemStatistics
+from endcap.features.journeys import Journey
 from endcap.features.links import Links
 from endcap.features.similarity import Similarity
 from endcap.features.votes import Votes
 from endcap.features.words import Lexicon, Words
 from endcap.retrieval import Source
+from endcap.retrieval.journeys import Onward
 from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.personal import Personal
 from endcap.retrieval.popularity import CategoryPopularity, RegionPopularity, Shortlist
@@ -45,6 +47,9 @@ LEAST_COSINE: Final = 0.15
 CONTENT, CONTENT_RARE, CATEGORY, ARRIVALS = "content", "content_rare", "category", "arrivals"
 SEQUEL, ATTENTION = "sequel", "attention"
 WORDS: Final = "words"
+JOURNEYS: Final = "journeys"
+ONWARD: Final = 6
+"""Of so many categories that a visit may turn to, what is popular is proposed."""
 NOT_LEARNED: Final = -1e6
 
 ALONE: Final = ("sessions", "cooccurrence", "transitions", "personal", "sequel")
@@ -55,7 +60,7 @@ LAYERS: Final = {
     "popularity": ("popularity", "region", "season"),
     "collaborative": ("personal", "category", "cooccurrence", "factors", "vectors"),
     "content": ("content", "content_rare", "words", "arrivals"),
-    "session": ("transitions", "sessions", "recent", "sequel"),
+    "session": ("transitions", "sessions", "recent", "sequel", "journeys"),
 }
 """The sources that each layer adds, in the order of the ladder."""
 
@@ -90,9 +95,13 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
     attention = None if ATTENTION in profile.left_out else fit_attention(history, content, profile.attention)
     rare = everything[(facts.total < RARE) & sellable(shop.shelf, rows)]
     vectors = {"factors": factors, "vectors": embeddings, CONTENT: content}
+    popular, sold = _popularity(history, shop, facts, at, profile)
+    journeys = None
+    if JOURNEYS not in profile.left_out and sold.category.any():
+        journeys = statistics.fit_journeys(history, sold.category, profile.wide)
     index, shoppers = fit_sessions(history, rows, SESSIONS_PER_ROW, profile.longest_session)
     sources: list[Source] = [
-        *_popularity(history, shop, facts, at, profile),
+        *popular,
         *(fit_source(name, history, content, at, profile) for name in ("personal", "cooccurrence", "transitions")),
         *(
             _near(name, space, everything, profile)
@@ -100,14 +109,15 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
             if f"near_{name}" not in profile.left_out
         ),
         Recent("recent", profile.near),
+        *([] if journeys is None else [Onward(JOURNEYS, journeys, sold.table, ONWARD)]),
         *_following(sequel, everything, profile),
         _near(CONTENT_RARE, content, rare, profile),
         *_wordy(lexicon, sellable(shop.shelf, rows), profile),
         SessionNeighbours("sessions", index, profile.session_memory, profile.sessions),
     ]  # fmt: skip
+    alike = content if content.any() else embeddings
     bought = bool((history.kind == Kind.PURCHASE).any())
-    unknown = profile.left_out if bought else profile.left_out | {"personal"}
-    known = tuple(source for source in sources if not _empty(source) and source.name not in unknown)
+    known = _speaking(sources, profile.left_out if bought else profile.left_out | {"personal"})
     families: list[Feature] = [
         Votes(tuple(source.name for source in known)),
         ItemFacts(facts),
@@ -119,13 +129,14 @@ def fit_sources(history: History, shop: Shop, at: int, profile: Profile) -> Fitt
             for source in known
             if isinstance(source, Neighbours) and source.name in LINKED
         ),
+        *([] if journeys is None else [Journey(journeys)]),
         *([] if lexicon is None else [Words(lexicon, short)]),
         *([] if sequel is None else [Following(SEQUEL, sequel)]),
         *([] if attention is None else [Following(ATTENTION, attention)]),
         *(Similarity(name, space, short) for name, space in vectors.items() if space.any()),
         Context(clock=profile.timed and profile.shape == "sessions"),
+        *statistics.fit_looks(history, alike, at),
     ]
-    alike = content if content.any() else embeddings
     return Fitted(known, FeatureSet(tuple(families)), alike, shoppers, encoder)
 
 
@@ -165,18 +176,23 @@ def sellable(shelf: Shelf, rows: int) -> Bools:
     return shelf.available[:rows] & alone
 
 
-def _popularity(history: History, shop: Shop, facts: ItemStatistics, at: int, profile: Profile) -> list[Source]:
+def _popularity(
+    history: History, shop: Shop, facts: ItemStatistics, at: int, profile: Profile
+) -> tuple[list[Source], CategoryPopularity]:
+    """All short lists, and the one by category among them."""
     rows, half_life = len(facts.total), profile.popularity_half_life
     category = shop.shelf.category[:rows].copy()
-    return [
+    sold = CategoryPopularity(
+        CATEGORY, statistics.by_category(history, category, at, 3 * half_life), category, profile.near
+    )
+    short: list[Source] = [
         Shortlist("popularity", statistics.popularity(history, rows, at, half_life)),
         RegionPopularity("region", statistics.by_region(history, rows, at, 3 * half_life), history.regions),
-        CategoryPopularity(
-            CATEGORY, statistics.by_category(history, category, at, 3 * half_life), category, profile.near
-        ),
+        sold,
         Shortlist("season", statistics.season(facts)),
         Shortlist(ARRIVALS, statistics.arrivals(shop.shelf.born[:rows], sellable(shop.shelf, rows), at)),
     ]
+    return short, sold
 
 
 def _pairs(
@@ -220,6 +236,11 @@ def content_of(shop: Shop) -> tuple[Encoder | None, Floats]:
         return None, np.zeros((len(texts), 1), np.float32)
     encoder = shop.corpus.fit_encoder([text for text in texts if text])
     return encoder, encoder.encode(texts).astype(np.float32)
+
+
+def _speaking(sources: list[Source], left_out: frozenset[str]) -> tuple[Source, ...]:
+    """Those that hold something and are not left out."""
+    return tuple(source for source in sources if not _empty(source) and source.name not in left_out)
 
 
 def _empty(source: Source) -> bool:

@@ -1,4 +1,4 @@
-"""Item statistics and short lists: popularity by window, region, category and season, and what is new."""
+"""Item statistics and short lists: popularity by window, region, category and season, what is new; looks at pages."""
 
 from typing import Final
 
@@ -7,16 +7,25 @@ from numpy.typing import NDArray
 
 from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows
 from endcap.domain.events import Kind
-from endcap.domain.instants import DAY
+from endcap.domain.instants import DAY, SECOND
 from endcap.features.items import WEEK, YEAR_DAYS, ItemStatistics
+from endcap.features.journeys import Journeys
+from endcap.features.looks import Closeness, Looks
 from endcap.retrieval.tables import Table, table_of
-from endcap.state import NEVER
+from endcap.state import NEVER, Memory
 from endcap.training.history import History
 
 WEEKS: Final = 66
 LIST_LENGTH: Final = 300
 NEW_DAYS: Final = 60
 _FEWEST_BUYERS: Final = 5
+_EVEN: Final = 5.0
+"""So many turns of a visit that went as if by chance stand beside those that were seen."""
+_CATEGORIES: Final = 8
+"""So many categories before a turn, of this visit and of earlier ones, have a part in it."""
+_LOOK_PRIOR: Final = 4.0
+"""So many usual looks stand beside those at an item."""
+_LEAST_SPREAD: Final = 0.1
 
 
 def fit_statistics(history: History, rows: int, at: int) -> ItemStatistics:
@@ -117,3 +126,62 @@ def _lists(keys: Rows, length: int, group: Rows, weight: NDArray[np.float64], ro
     votes = np.bincount(place, weights=weight, minlength=len(pairs)).astype(np.float32)
     found: Ints = pairs // rows
     return table_of(found, (pairs % rows).astype(np.int32), votes, length, LIST_LENGTH)
+
+
+def fit_journeys(history: History, category: Rows, memory: Memory) -> Journeys:
+    """Which categories visits turn to, after which others of the visit and of earlier ones.
+
+    `category` int32 [rows] are the codes of rows. A visit turns to a category when it first touches it. A lift is the
+    count of turns over the one expected if nothing depended on anything, both with `_EVEN` more: towards 1 for few.
+    """
+    counted = history.weight > 0
+    counted &= category[history.group] > 0
+    session, shopper = history.session[counted], history.shopper[counted]
+    code = category[history.group[counted]].astype(np.int64)
+    size = int(category.max(initial=0)) + 1
+    _, turns = np.unique(session.astype(np.int64) * size + code, return_index=True)
+    turns.sort()
+    code, session, shopper = code[turns], session[turns], shopper[turns]
+    within, across = np.zeros((size, size)), np.zeros((size, size))
+    begins = np.flatnonzero(np.r_[True, session[1:] != session[:-1]]) if len(session) else np.empty(0, np.int64)
+    before: dict[int, None] = {}
+    for begin, end in zip(begins, np.r_[begins[1:], len(session)], strict=True):
+        if begin == 0 or shopper[begin] != shopper[begin - 1]:
+            before = {}
+        visit = code[begin:end]
+        earlier = np.fromiter(before, np.int64, len(before))[-_CATEGORIES:]
+        for place, turn in enumerate(visit.tolist()):
+            np.add.at(within[:, turn], visit[max(place - _CATEGORIES, 0) : place], 1.0)
+            across[earlier, turn] += 1
+        for turn in visit.tolist():
+            before.pop(turn, None)
+            before[turn] = None
+    share = np.bincount(code, minlength=size) + 1.0
+    return Journeys(
+        category, np.log(share / share.sum()).astype(np.float32), _log_lifts(within), _log_lifts(across), memory
+    )
+
+
+def _log_lifts(counts: NDArray[np.float64]) -> Floats:
+    """The logarithm of observed over expected, float32 [c, c]."""
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / max(counts.sum(), 1.0)
+    lifts: Floats = np.log((counts + _EVEN) / (expected + _EVEN)).astype(np.float32)
+    return lifts
+
+
+def fit_looks(history: History, vectors: Floats, at: int) -> list[Looks]:
+    """How closely pages were looked at by `at`, if told; `vectors` float32 [rows, d] say how alike items are."""
+    told = ((history.dwell > 0) | (history.scrolled > 0)) & (history.time + history.dwell * np.int64(SECOND) <= at)
+    if not told.any():
+        return []
+    dwell, scrolled = history.dwell[told], history.scrolled[told]
+    closeness = Closeness(_usual(np.log(dwell[dwell > 0].astype(np.float64))), _usual(scrolled[scrolled > 0]))
+    close, group = closeness.of(dwell, scrolled), history.group[told]
+    times = np.bincount(group, minlength=len(vectors))
+    total = np.bincount(group, weights=close, minlength=len(vectors))
+    usual = np.where(times > 0, total / (times + _LOOK_PRIOR), np.nan)
+    return [Looks(closeness, usual.astype(np.float32), vectors)]
+
+
+def _usual(values: NDArray[np.float64] | NDArray[np.uint8]) -> tuple[float, float]:
+    return (float(values.mean()), max(float(values.std()), _LEAST_SPREAD)) if len(values) else (0.0, 1.0)
