@@ -8,6 +8,7 @@ Knows the part of JSON Schema that the document uses, and fails on any other. `m
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,11 +33,13 @@ def shapes(document: Mapping[str, Any]) -> str:
     """The module of structs, those that others name first."""
     schemas: Mapping[str, Any] = document["components"]["schemas"]
     names = list(_ordered(schemas))
-    listed = "\n".join(f'    "{name}",' for name in sorted(names))
+    listed = textwrap.fill(
+        ", ".join(f'"{name}"' for name in sorted(names)), 116, initial_indent="    ", subsequent_indent="    "
+    )
     head = f'"""What is sent and answered, as structs. {_NOTE}"""\n\nfrom typing import Any, Literal\n\n'
     text = "".join(_struct(name, schemas[name]) for name in names)
     used = [name for name in ("UNSET", "Struct", "UnsetType", "field") if re.search(rf"\b{name}\b", text)]
-    return head + f"from msgspec import {', '.join(used)}\n\n__all__ = [\n{listed}\n]\n" + text
+    return head + f"from msgspec import {', '.join(used)}\n\n__all__ = [\n{listed},\n]  # fmt: skip\n" + text
 
 
 def routes(document: Mapping[str, Any]) -> str:
@@ -51,7 +54,7 @@ def routes(document: Mapping[str, Any]) -> str:
     head = f'"""One method a route. {_NOTE}"""\n\nimport secrets\nfrom typing import Self\n\n'
     head += "from endcap.client.shapes import (\n"
     head += "".join(f"    {name},\n" for name in sorted(named))
-    head += ")\nfrom endcap.client.transport import Anything, Sent, Transport, quoted\n\n\n"
+    head += ")\nfrom endcap.client.transport import Anything, Sent, Transport, parameters, quoted\n\n\n"
     head += (
         'class Client:\n    """A server at `url`, called with `key`; a call that is refused for now is tried again.\n\n'
     )
@@ -132,10 +135,17 @@ def _body(operation: Mapping[str, Any]) -> str | None:
     return _type(content["application/json"]["schema"]) if content else None
 
 
+def _query(operation: Mapping[str, Any]) -> str | None:
+    """The shape of the parameters, where they have one."""
+    return _type(operation["x-query"]) if "x-query" in operation else None
+
+
 def _names(operation: Mapping[str, Any]) -> Iterator[str]:
     """The shapes that a method names."""
     yield from (
-        name for name in (_body(operation), _answer(operation)) if name not in {None, "str", "Anything"} and name
+        name
+        for name in (_body(operation), _query(operation), _answer(operation))
+        if name not in {None, "str", "Anything"} and name
     )
 
 
@@ -147,18 +157,19 @@ def _method(method: str, path: str, operation: Mapping[str, Any]) -> str:
         if where == "path":
             given.append(f"{plain}: str")
             filled = filled.replace(f"{{{name}}}", f"{{quoted({plain})}}")
-        elif where == "query":
+        elif where == "query" and "x-query" not in operation:
             given.append(f"{plain}: {_type(parameter['schema'])} | None = None")
             query.append(f'"{name}": {plain}')
-        else:
+        elif where == "header":
             given.append(f"{plain}: str | None = None")
             headers.append(f'"{name}": {plain} or secrets.token_hex(16)')
-    body = _body(operation)
-    if body:
-        given.insert(0, f"call: {body}")
+    body, shape = _body(operation), _query(operation)
+    if body or shape:
+        given.insert(0, f"call: {body or shape}")
     answer = _answer(operation)
     parts = [f'"{method.upper()}"', ("f" if "{" in filled else "") + f'"{filled}"']
     parts += [f"query={{{', '.join(query)}}}"] if query else []
+    parts += ["query=parameters(call)"] if shape else []
     parts += ["body=call"] if body else []
     parts += [f"headers={{{', '.join(headers)}}}"] if headers else []
     scope = operation["x-scope"]

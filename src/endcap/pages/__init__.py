@@ -6,7 +6,9 @@ know what a page reports.
 
 from endcap.pages.charts import Bar, Span, bars, spans
 from endcap.pages.markup import Markup, element, joined
-from endcap.pages.sheet import page
+from endcap.pages.sheet import STYLE, page, policy
 from endcap.pages.tables import Column, table
 
-__all__ = ["Bar", "Column", "Markup", "Span", "bars", "element", "joined", "page", "spans", "table"]
+__all__ = [
+    "STYLE", "Bar", "Column", "Markup", "Span", "bars", "element", "joined", "page", "policy", "spans", "table",
+]  # fmt: skip

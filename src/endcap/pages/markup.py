@@ -1,11 +1,16 @@
 """Elements of HTML and SVG. Text becomes markup only through `element`, which escapes it, so no title can be one."""
 
 import html
+import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Final, TypeAlias
 
-VOID: Final = frozenset({"meta", "br", "hr", "line", "rect", "circle"})
+VOID: Final = frozenset("meta br hr img input link line rect circle ellipse path stop".split())
 """Elements written without an end tag or, in SVG, without content."""
+
+
+_SPECIAL: Final = re.compile("[&<>\"']")
 
 
 class Markup(str):
@@ -25,7 +30,7 @@ def element(name: str, *children: Child, **attributes: str | float) -> Markup:
     >>> element("p", "5 < 6 & ", element("b", "<script>"), class_="lead")
     '<p class="lead">5 &lt; 6 &amp; <b>&lt;script&gt;</b></p>'
     """
-    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{_escaped(str(v))}"' for key, v in attributes.items())
+    written = "".join([f' {_written(key)}="{_escaped(str(value))}"' for key, value in attributes.items()])
     if name in VOID:
         return Markup(f"<{name}{written}/>")
     return Markup(f"<{name}{written}>{joined(children)}</{name}>")
@@ -37,9 +42,16 @@ def joined(children: Iterable[Child]) -> Markup:
     >>> joined(["a&b", element("br")])
     'a&amp;b<br/>'
     """
-    return Markup("".join(child if isinstance(child, Markup) else _escaped(child) for child in children))
+    return Markup("".join([child if isinstance(child, Markup) else _escaped(child) for child in children]))
+
+
+@cache
+def _written(key: str) -> str:
+    """The name of an attribute, of which there are few."""
+    return key.rstrip("_").replace("_", "-")
 
 
 def _escaped(text: str) -> str:
-    sayable = "".join(sign for sign in text if sign.isprintable() or sign == "\n")
-    return html.escape(sayable)
+    if not text.isprintable():
+        text = "".join(sign for sign in text if sign.isprintable() or sign == "\n")
+    return html.escape(text) if _SPECIAL.search(text) else text

@@ -80,17 +80,22 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem;
 """
 
 
-def page(title: str, *body: Child) -> str:
+def policy(style: str = STYLE, forms: bool = False) -> str:
+    """The content security policy of a page: its one style sheet, and forms to where it came from if it has `forms`."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    action = "'self'" if forms else "'none'"
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {action}"
+
+
+def page(title: str, *body: Child, style: str = STYLE, forms: bool = False) -> str:
     """A whole document. The policy allows the one style sheet and nothing else: no script, image, font or address."""
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", http_equiv="Content-Security-Policy", content=policy(style, forms)),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name_="referrer", content="no-referrer"),
         element("title", title),
-        element("style", Markup(STYLE)),
+        element("style", Markup(style)),
     )
     return f"<!doctype html>\n{element('html', head, element('body', element('main', *body)), lang='en')}\n"

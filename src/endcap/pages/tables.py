@@ -25,7 +25,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Child]]) -> Markup:
         for row in rows
     ]
     inner = element("table", element("thead", head), element("tbody", *body))
-    return element("div", inner, class_="scroll")
+    return element("div", inner, class_="scroll", tabindex=0)
 
 
 def _side(column: Column) -> str:
