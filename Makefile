@@ -15,7 +15,7 @@ TORTURE := $(BIN)/python -m pytest -m torture tests/torture $(if $(SEED),--seed 
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture torture-quick check format client lock bench-quality bench-rankers bench-ablation
+.PHONY: help setup demo test torture torture-quick check format client lock screenshots bench-quality bench-rankers bench-ablation simulation-checks
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ bench-rankers: $(STAMP) ## compare the rankers on every table
 bench-ablation: $(STAMP) ## leave every source and feature family out in turn
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/quality/ablation.py
 
+simulation-checks: $(STAMP) ## what simulated shops prove of the product, in 100 seeds (an hour)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/simulation/checks.py
+
 check: $(STAMP) ## lint, formatting, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,6 +58,9 @@ format: $(STAMP) ## rewrite the code in the project's format and mend what the l
 
 client: $(STAMP) ## write the typed client again from the OpenAPI document
 	@$(BIN)/python deploy/client.py src/endcap/client
+
+screenshots: $(STAMP) ## write the storefront's pages at two widths as PNG files to .screenshots (needs chromium)
+	@$(BIN)/python deploy/screenshots.py .screenshots
 
 lock: ## resolve pyproject.toml again into requirements/dev.lock (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing; install it with: $(PYTHON) -m pip install uv"; exit 1; }

@@ -61,6 +61,8 @@ def corpus_of(rows: list[tuple[int, int, Kind, int]], secret: bytes = b"a") -> C
             "region": pa.array(["north" if line[0] % 3 else "south" for line in rows]).dictionary_encode(),
             "placement": pa.array(none).dictionary_encode(),
             "recommendation_id": none,
+            **{name: pa.array(none).dictionary_encode() for name in ("device", "referrer", "terms")},
+            **{name: np.zeros(len(rows), np.uint8) for name in ("dwell", "scrolled")},
         },
         schema=INTERACTIONS,
     )

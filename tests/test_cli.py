@@ -4,13 +4,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from itertools import product
 from pathlib import Path
 
+import httpx2
 import pytest
+
+from endcap.policy import DEFAULT_POLICY, parse_policy
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ENDCAP_")}
 
@@ -38,6 +42,8 @@ quantity = "1"
 [types]
 at = "time"
 """
+
+PLACEMENTS = ", ".join(parse_policy(DEFAULT_POLICY).placements)
 
 
 def endcap(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -176,7 +182,7 @@ def test_evaluate_writes_what_it_is_asked_for(shop: Path, tmp_path: Path) -> Non
         ),
         (
             ("recommend", "--placement", "hoem", "--shop", "{shop}"),
-            "there is no placement 'hoem'; did you mean home? Known are home, discovery, product, cart.",
+            f"there is no placement 'hoem'; did you mean home? Known are {PLACEMENTS}.",
         ),
         (
             ("recommend", "--user", "a", "--visitor", "b", "--shop", "{shop}"),
@@ -237,6 +243,15 @@ def test_a_finished_demo_shop_is_shown_again_and_half_a_one_is_refused(shop: Pat
     printed = done("demo", "--once", "--shop", str(copy))
     assert printed.startswith(f"{copy} holds a finished demo shop, shown again")
     assert len(re.findall(r"recommendation \S+ \(rung R0\)", printed)) == 3
+    command = [sys.executable, "-m", "endcap", "demo", "--shop", str(copy)]
+    environ = {**ENVIRONMENT, "ENDCAP_SERVING__PORT": "0", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE) as serving:
+        assert serving.stdout
+        address = next(found[1] for line in serving.stdout if (found := re.fullmatch(r" +(http://\S+)\n", line)))
+        page = httpx2.get(address + "as/guest-0", follow_redirects=True).text
+        serving.send_signal(signal.SIGINT)
+    assert "1. Somebody" in page
+    assert serving.returncode == 0
 
 
 def test_the_demo_finds_its_port_taken_before_it_does_any_work(tmp_path: Path) -> None:

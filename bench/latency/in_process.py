@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from endcap import app
-from endcap.domain.requests import Request
+from endcap.domain.requests import Query, Request
 from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.pipeline import recommend
 from endcap.serving.watch import warm
@@ -34,7 +34,7 @@ def main() -> None:
     shop = app.open_shop(given.shop, {})
     with closing(app.open_floor(shop, readonly=True)) as floor, closing(shop.log(readonly=True)) as log:
         snapshot, policy = floor.current(), floor.ground.policy()
-        warm(snapshot, policy)
+        warm(snapshot, policy, Query())
         keys = list({entry.shopper for _, entry in log.read("events", max(0, log.end("events") - 100_000), 100_000)})
         generator = np.random.Generator(np.random.Philox(1))
         at, milliseconds, pools = app.now_ms(), [], []

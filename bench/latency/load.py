@@ -48,13 +48,21 @@ class Connections:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer; a kept connection that the server has closed meanwhile is replaced."""
+        """Status and body of the answer."""
+        head = f"POST {path} HTTP/1.1\r\n{self._headers}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return await self._answer(head.encode() + body)
+
+    async def get(self, path: str, cookies: str = "") -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        return await self._answer(f"GET {path} HTTP/1.1\r\n{self._headers}\r\nCookie: {cookies}\r\n\r\n".encode())
+
+    async def _answer(self, request: bytes) -> tuple[int, bytes]:
+        """A kept connection that the server has closed meanwhile is replaced."""
         reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._address)
         if reader.at_eof():
             writer.close()
-            return await self.post(path, body)
-        head = f"POST {path} HTTP/1.1\r\n{self._headers}\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+            return await self._answer(request)
+        writer.write(request)
         headers = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in headers.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         answer = await reader.readexactly(int(length.split(b":")[1]))

@@ -59,6 +59,9 @@ class ServingSettings(_Section):
     keys: Literal["required", "off"] = Field(
         default="required", description="whether calls need an API key; off is for trying out, on loopback only"
     )
+    storefront: bool = Field(
+        default=False, description="whether the server shows the shop's pages, for trying out: on loopback only"
+    )
     deadline_ms: int = Field(
         default=100, ge=1, le=60_000,
         description="milliseconds a request may wait: after half of them no ranker, after all popularity alone",

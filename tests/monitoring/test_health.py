@@ -43,6 +43,8 @@ def table(rows: list[Line], guests: str = "", offsets: list[int] | None = None) 
             "region": pa.array(none).dictionary_encode(),
             "placement": pa.array(none).dictionary_encode(),
             "recommendation_id": none,
+            **{name: pa.array(none).dictionary_encode() for name in ("device", "referrer", "terms")},
+            **{name: pa.array([0] * len(rows), pa.uint8()) for name in ("dwell", "scrolled")},
         },
         schema=INTERACTIONS,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import HOUR
 from endcap.ingest.rows import RowBook
@@ -27,7 +28,7 @@ def edge() -> Edge:
 def test_an_item_that_is_not_folded_yet_is_unknown_to_a_request(edge: Edge) -> None:
     sent = EventCall("view_item", AT, [ItemCall("EARLY"), ItemCall("B")])
     call = RecommendationCall("product", anchors=["A", "EARLY"], exclude=["EARLY", "B"], session=[sent])
-    request, degraded = edge.request(call, Moment(AT, 1))
+    request, degraded, _ = edge.request(call, Moment(AT, 1))
     assert [request.anchors.tolist(), request.exclude.tolist(), request.session.row.tolist()] == [[0], [1], [1]]
     assert degraded == ("unknown_anchors:1", "unknown_session_items:1")
 
@@ -60,3 +61,15 @@ def test_an_event_without_an_id_is_the_same_when_sent_again_even_if_its_clock_ru
 def test_a_robot_is_told_by_its_user_agent(edge: Edge, agent: str, bot: bool) -> None:
     sent = EventCall("view_item", AT, [ItemCall("A")], visitor_id="v", user_agent=agent)
     assert edge.event(sent, AT).event.bot is bot
+
+
+def test_of_a_referrer_its_kind_is_kept_and_of_a_search_the_words_that_titles_hold(edge: Edge) -> None:
+    edge.texts.apply(1, Change(0, AT, text={"title": "Two-person tent"}))
+    sent = EventCall(
+        "view_item", AT, [ItemCall("A")], visitor_id="v", device="Tablet", page_referrer="https://mail.example/?to=ann",
+        search_term="a TENT for ann@example.org", engagement_time_msec=61_500, percent_scrolled=80,
+    )  # fmt: skip
+    event = edge.event(sent, AT).event
+    told = (event.device, event.referrer, event.terms, event.dwell, event.scrolled)
+    assert told == ("tablet", "newsletter", "tent", 61, 80)
+    assert b"ann" not in edge.entries([edge.event(sent, AT)])[0].body

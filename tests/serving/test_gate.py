@@ -29,6 +29,8 @@ NEEDED: dict[tuple[str, str], Scope | None] = {
     ("POST", "/v1/recommendations:batch"): "publishable",
     ("GET", "/v1/recommendations/{recommendation_id}/next"): "publishable",
     ("POST", "/v1/events"): "publishable",
+    ("GET", "/v1/search"): "publishable",
+    ("GET", "/v1/search/suggestions"): "publishable",
     ("PATCH", "/v1/catalog/offers"): "secret",
     ("PUT", "/v1/catalog/items"): "secret",
     ("POST", "/v1/admin/refresh"): "admin",

@@ -16,9 +16,8 @@ from endcap.domain.events import Event, Kind, Line
 from endcap.domain.ids import ItemKey
 from endcap.ingest.rows import RowBook
 from endcap.privacy import Identities
-from endcap.serving.calls import CatalogItemCall
 from endcap.serving.edge import Edge, WrongFields
-from endcap.serving.goods import change
+from endcap.serving.goods import CatalogItemCall, change
 from endcap.state import NEVER, Shelf
 from servers import Server
 

@@ -127,8 +127,8 @@ def test_a_changed_policy_holds_within_seconds_and_a_wrong_one_never(shop: Path,
     server = start(shop)
     first = server.post("/v1/recommendations", placement="home")["versions"]["policy"]
     text = (shop / "policy.toml").read_text()
-    (shop / "policy.toml").write_text(text + "\n[placements.search]\nquota = 10\n")
-    _until(lambda: server.http.post("/v1/recommendations", json={"placement": "search"}).status_code == 200)
+    (shop / "policy.toml").write_text(text + "\n[placements.extra]\nquota = 10\n")
+    _until(lambda: server.http.post("/v1/recommendations", json={"placement": "extra"}).status_code == 200)
     second = server.post("/v1/recommendations", placement="home")["versions"]["policy"]
     (shop / "policy.toml").write_text("[placements")
     time.sleep(1.3)

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from endcap import app
+from endcap.policy import DEFAULT_POLICY, parse_policy
 from servers import Server
 
 NOW_MS = time.time_ns() // 1_000_000
+
+PLACEMENTS = ", ".join(parse_policy(DEFAULT_POLICY).placements)
 
 
 def _ids(answer: dict[str, Any]) -> list[str]:
@@ -40,7 +43,7 @@ def test_a_wrong_request_of_a_page_is_named_and_nothing_is_recorded(server: Serv
         return answer.status_code, problem["detail"], problem["errors"][0]["field"]
 
     before = server.http.get("/metrics").text.count("endcap_slates")
-    known = "Known are home, discovery, product, cart."
+    known = f"Known are {PLACEMENTS}."
     assert refused(placement="hoem") == (
         404, f"requests[1]: there is no placement 'hoem'; did you mean home? {known}", "requests[1].placement"
     )  # fmt: skip

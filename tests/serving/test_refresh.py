@@ -123,7 +123,7 @@ def test_a_refresh_links_what_was_learned_and_names_its_parent(shop: Path) -> No
     written: list[Path] = []
     for path in files[1].glob("*.npy"):
         (linked if path.stat().st_nlink > 1 else written).append(path)
-    assert len(linked) > 3 * len(written)
+    assert len(linked) > 2 * len(written)
     with_new = app.open_floor(opened, readonly=True)
     assert with_new.current().parent == parent
     assert app.refresh(opened, lambda _: None) is None

@@ -38,6 +38,7 @@ CALLS = 720
 DECISIONS = 1_008
 """Two of five calls are answered with two lists."""
 FILTERS = ("price < 10", "brand = 'Arda' AND price < 15", "category_1 = 'Home'", "stock > 1")
+QUERIES = ("kitchen thing 7", "gardn thin", "Toys", "strangely me@example.org", "thing")
 PLACEMENTS = ("home", "product", "cart", "discovery")
 
 
@@ -93,6 +94,8 @@ def decided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
                 call["exclude"] = [f"SKU-{row}" for row in generator.integers(60, size=int(generator.integers(1, 55)))]
             if number % 7 == 0:
                 call["filter"] = FILTERS[number % len(FILTERS)]
+            if number % 6 == 1:
+                call["query"] = QUERIES[number % len(QUERIES)]
             versions |= {each["versions"]["snapshot"] for each in answers(server, call, number)}
         server.stop()
     return folder, versions

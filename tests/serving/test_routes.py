@@ -3,8 +3,12 @@ from typing import Any
 
 import pytest
 
+from endcap.policy import DEFAULT_POLICY, parse_policy
+
 NOW_MS = time.time_ns() // 1_000_000
 ITEMS = [{"item_id": "SKU-1"}]
+
+PLACEMENTS = ", ".join(parse_policy(DEFAULT_POLICY).placements)
 
 
 def test_a_list_has_ids_reasons_fields_and_versions(server: Any) -> None:
@@ -81,7 +85,7 @@ def test_a_wrong_event_does_not_stop_the_others(server: Any) -> None:
                     "field": "name",
                     "given": "veiw_item",
                     "expected": "one of view_item, select_item, add_to_wishlist, add_to_cart, remove_from_cart, "
-                    "begin_checkout, purchase, refund, view_item_list, login, logout",
+                    "begin_checkout, purchase, refund, view_item_list, leave_item, login, logout",
                     "remedy": "did you mean view_item?",
                 }
             ],
@@ -169,12 +173,12 @@ def test_a_session_sent_along_guides_the_list_of_a_stranger(server: Any) -> None
                 "type": "urn:endcap:problem:unknown-placement",
                 "title": "Unknown placement",
                 "status": 404,
-                "detail": "there is no placement 'hoem'; did you mean home? Known are home, discovery, product, cart.",
+                "detail": f"there is no placement 'hoem'; did you mean home? Known are {PLACEMENTS}.",
                 "errors": [
                     {
                         "field": "placement",
                         "given": "hoem",
-                        "expected": "one of home, discovery, product, cart",
+                        "expected": f"one of {PLACEMENTS}",
                         "remedy": "did you mean home?",
                     }
                 ],
@@ -287,3 +291,96 @@ def test_metrics_have_the_prefix(server: Any) -> None:
     assert names
     assert all(name.startswith("endcap_") for name in names)
     assert 'endcap_slates_total{rung="R0"}' in server.http.get("/metrics").text
+
+
+def searched(server: Any, **parameters: object) -> Any:
+    answer = server.http.get("/v1/search", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_search_lists_what_has_its_words_and_says_how_much_there_is(server: Any) -> None:
+    answer = searched(server, q="garden thing", k=3, visitor_id="v1")
+    assert [item["fields"]["category"] for item in answer["items"]] == ["Home > Garden"] * 3
+    assert {item["reason"]["code"] for item in answer["items"]} <= {"matches", "bought_before", "seen_before"}
+    assert (answer["found"], answer["recovered"], answer["corrected"], answer["facets"]) == (20, "", "", [])
+    more = server.http.get(f"/v1/recommendations/{answer['recommendation_id']}/next").json()
+    assert {item["fields"]["category"] for item in more["items"]} == {"Home > Garden"}
+    assert not {item["id"] for item in more["items"]} & {item["id"] for item in answer["items"]}
+
+
+def test_a_search_over_post_is_the_same_list(server: Any) -> None:
+    got = searched(server, q="kitchen", visitor_id="searcher")
+    posted = server.post("/v1/recommendations", placement="search", query="kitchen", visitor_id="searcher")
+    assert [item["id"] for item in posted["items"]] == [item["id"] for item in got["items"]]
+
+
+def test_a_search_is_personal(server: Any) -> None:
+    assert [
+        each["id"] for each in searched(server, q="thing", visitor_id="v0")["items"]
+    ] != [each["id"] for each in searched(server, q="thing", visitor_id="v1")["items"]]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("q", "recovered", "corrected"),
+    [
+        ("gardne thing", "spelling", "garden thing"),
+        ("garden submarine", "words", ""),
+        ("submarine", "meaning", ""),
+        ("qqqq", "popular", ""),
+        ("🎿", "popular", ""),
+        ("'; DROP TABLE items; --", "popular", ""),
+        ("x" * 1_000, "popular", ""),
+        ("  ", "", ""),
+    ],
+)
+def test_a_search_without_a_match_says_what_it_found_instead(
+    server: Any, q: str, recovered: str, corrected: str
+) -> None:
+    answer = searched(server, q=q)
+    assert (answer["recovered"], answer["corrected"], len(answer["items"])) == (recovered, corrected, 10)
+
+
+def test_facets_count_what_is_found_and_their_filters_narrow_to_it(server: Any) -> None:
+    whole = searched(server, q="thing", facets="true")
+    assert [facet["name"] for facet in whole["facets"]] == ["category", "brand", "price"]
+    for facet in whole["facets"]:
+        assert sum(value["count"] for value in facet["values"]) == whole["found"] == 60
+        for value in facet["values"]:
+            assert searched(server, q="thing", filter=value["filter"])["found"] == value["count"]
+
+
+def test_suggestions_go_on_from_what_is_typed_and_lead_to_something(server: Any) -> None:
+    def suggested(**parameters: object) -> Any:
+        answer = server.http.get("/v1/search/suggestions", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    for typed, expected in (("gar", "Garden"), ("BRO", "Brook"), ("kitchen th", "Kitchen thing"), ("thin", "thing")):
+        answer = suggested(q=typed)
+        assert expected in [each["text"] for each in answer["suggestions"]]
+        assert all(searched(server, q=each["text"])["found"] == each["items"] > 0 for each in answer["suggestions"])
+    wrong = suggested(q="kitchne thing", k=1)
+    assert ([each["text"] for each in wrong["suggestions"]], wrong["corrected"]) == (["Kitchen thing"], "kitchen thing")
+    for nothing in ("", "qqqq", "🎿", "x" * 1_000):
+        assert suggested(q=nothing) == {"suggestions": [], "corrected": ""}
+    assert server.http.get("/v1/search/suggestions", params={"q": "g", "k": 21}).status_code == 422
+
+
+def test_a_wrong_parameter_is_named(server: Any) -> None:
+    for wrong, field in (({"k": "many"}, "k"), ({"limit": "3"}, "limit"), ({"filter": "pric < 3"}, "filter")):
+        answer = server.http.get("/v1/search", params={"q": "thing", **wrong})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert server.http.get("/v1/search", params={"q": "x" * 1_001}).status_code == 422
+    assert server.http.get("/v1/search", params={"q": "x", "placement": "serach"}).status_code == 404
+
+
+def test_nothing_that_was_typed_is_kept_but_words_of_the_catalog(server: Any) -> None:
+    answer = searched(server, q="garden me@example.org Mustermann thing")
+    told = server.http.get(f"/v1/decisions/{answer['recommendation_id']}").json()
+    assert told["query"] == "garden thing"
+    time.sleep(1.5)
+    kept = b"".join(path.read_bytes() for path in sorted(server.shop.rglob("*")) if path.is_file()).lower()
+    assert b"garden" in kept
+    assert b"mustermann" not in kept
+    assert b"example.org" not in kept

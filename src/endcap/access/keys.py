@@ -151,6 +151,12 @@ class KeyFile:
             self._used[key.id] = at
         return key
 
+    def holding(self, number: str, at: int) -> Key | None:
+        """The key with the id `number`, None where it does not hold at `at`."""
+        self._look()
+        key = self._keys.get(number)
+        return key if key is not None and (key.expires is None or at < key.expires) else None
+
     def save_uses(self) -> None:
         """Write when keys were last used, if there is news; from any thread. Raises: OSError."""
         used = {number: at for number, at in self._used.copy().items() if number in self._keys.keys() - self._given}

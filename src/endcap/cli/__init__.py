@@ -158,6 +158,9 @@ def evaluate(
     profile: Annotated[
         Path | None, typer.Option(help="A training profile (TOML), instead of the shop's or the default.")
     ] = None,
+    world: Annotated[
+        Path | None, typer.Option(help="time-split: the world.json of a simulated shop, for the truth of the figures.")
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the best 100 items of each case as Parquet.")] = None,
     chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
@@ -174,12 +177,15 @@ def evaluate(
     if data is None and given:
         raise InvalidRequest(f"{given[0]} is for a data set in a folder; name one with --data, or leave it out")
     source = context.get_parameter_source("shop")
+    if data is not None and world is not None:
+        raise InvalidRequest("--world is for a simulated shop, not for a data set (--data); leave one of them out")
     if data is not None and source is not None and source.name == "COMMANDLINE":
         raise InvalidRequest(f"--data {data} and --shop {shop} are given; expected one of them: leave one out")
     outputs = root.Outputs(json, predictions, chart)
     with stages() as report:
         if data is None:
-            summary = root.evaluate(root.open_shop(shop, os.environ), (protocol, split), outputs, report, profile)
+            opened = root.open_shop(shop, os.environ)
+            summary = root.evaluate(opened, (protocol, split), outputs, report, profile, world)
         else:
             asked = root.Sampled(data, protocol, split, candidates, stage, fold_validation, exclude_current, profile)
             summary = root.evaluate_data(asked, outputs, report)

@@ -2,6 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,13 +15,15 @@ from rich.console import Console
 
 from endcap import app
 from endcap.cli.terminal import import_summary, print_list, progress, stages
-from endcap.errors import InvalidRequest
+from endcap.errors import GateRefused, InvalidRequest
 
 if TYPE_CHECKING:
     from endcap.simulation import Guest
 
-GUESTS: Final = "files/guests.json"
-"""Whom to show; written last, so a demo shop that has it is finished."""
+GUESTS: Final = app.GUESTS
+"""Written last, so a demo shop that has it is finished."""
+PAGES: Final = {"ENDCAP_SERVING__STOREFRONT": "true"}
+"""A demo shop has pages, unless the environment says otherwise."""
 SEED: Final = 1
 SPLIT_DAYS: Final = 3
 K: Final = 8
@@ -29,20 +35,21 @@ def show(folder: Path, serve_after: bool) -> None:
 
     finished = _finished(folder)
     if serve_after:
-        serving = app.settings_of(folder if finished else None, os.environ).serving
-        listening(serving.host, serving.port, keyed=serving.keys == "required").close()
+        serving = app.settings_of(folder if finished else None, PAGES | os.environ).serving
+        listening(serving.host, serving.port, keyed=serving.keys == "required", pages=serving.storefront).close()
     if finished:
         typer.echo(f"{folder} holds a finished demo shop, shown again; remove the folder to make a new one.")
     else:
         _make(folder)
-    shop, guests = app.open_shop(folder, os.environ), _guests(folder)
+    shop, guests = app.open_shop(folder, PAGES | os.environ), _guests(folder)
     typer.echo("Three people:\n")
     for guest in guests:
         wanted = {"placement": "home", "visitor_id": guest.visitor_id, "user_id": guest.user_id, "k": K}
         print_list(app.recommend(shop, wanted), guest.label)
     if serve_after:
         token = app.relabelled(shop, "publishable", "demo").token
-        app.serve(shop, typer.echo, lambda address: typer.echo(_curl(address, token, guests[0].visitor_id)))
+        admin = app.relabelled(shop, "admin", "demo operator").token
+        app.serve(shop, typer.echo, lambda address: typer.echo(_ready(address, token, admin, guests[0].visitor_id)))
     else:
         typer.echo(f"The shop is in {folder}; serve it with: endcap serve --shop {folder}")
 
@@ -75,7 +82,7 @@ def _make(folder: Path) -> None:
     typer.echo("A shop that does not exist, the same on every run of a day:")
     with progress("acts") as report:
         written = write_shop(folder / "files", SEED, end, report=report)
-    for feed in (written.catalog, written.changes):
+    for feed in written.feeds:
         with progress("items") as report:
             items = app.import_catalog(shop, feed, written.catalog_mapping, report)
         typer.echo(import_summary("changes", items))
@@ -83,16 +90,41 @@ def _make(folder: Path) -> None:
         events = app.import_events(shop, written.events, written.events_mapping, report)
     typer.echo(import_summary("events", events))
     split = (end - timedelta(days=SPLIT_DAYS)).isoformat()
-    with stages() as report:
-        summary = app.evaluate(shop, ("time-split", split), app.Outputs(), report)
-        version = app.train(shop, report)
+    with stages() as report, _training(folder) as trained:
+        summary = app.evaluate(shop, ("time-split", split), app.Outputs(), report, None, written.world)
+        report("training, which goes on beside since then")
+        version = trained()
     Console(width=max(Console().width, 100)).print(summary)
     (folder / GUESTS).write_text(json.dumps(showcase(folder / "files")), encoding="utf-8")
-    typer.echo(f"Snapshot {version} is published.")
+    typer.echo(version)
 
 
-def _curl(address: str, token: str, visitor_id: str) -> str:
+@contextmanager
+def _training(folder: Path) -> Iterator[Callable[[], str]]:
+    """`endcap train` in a process beside this one; the function given waits for its last line.
+
+    Raises: GateRefused where it fails.
+    """
+    command = [sys.executable, "-m", "endcap", "train", "--shop", str(folder)]
+    with subprocess.Popen(  # noqa: S603 - this very program
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+
+        def done() -> str:
+            said, wrong = child.communicate()
+            if child.returncode:
+                raise GateRefused(f"training beside the evaluation ended with {child.returncode}: {wrong.strip()}")
+            return said.strip().splitlines()[-1]
+
+        try:
+            yield done
+        finally:
+            child.terminate()
+
+
+def _ready(address: str, token: str, admin: str, visitor_id: str) -> str:
     body = f'{{"placement": "home", "visitor_id": "{visitor_id}", "k": 5}}'
     headers = f"-H 'Authorization: Bearer {token}' -H 'Content-Type: application/json'"
     call = f"curl -s {address}/v1/recommendations {headers} -d '{body}'"
-    return f"Ready. Ask it:\n\n  {call}\n\nCtrl-C ends."
+    explore = f"See what lists are made of at {address}/explore, with the key\n\n  {admin}"
+    return f"Ready. Look around:\n\n  {address}/\n\n{explore}\n\nOr ask it:\n\n  {call}\n\nCtrl-C ends."

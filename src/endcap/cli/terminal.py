@@ -16,7 +16,7 @@ from endcap.app import Listed
 from endcap.domain.events import KINDS
 from endcap.domain.people import SIGNALS
 from endcap.ingest import Summary
-from endcap.serving.calls import DecisionAnswer, FeatureAnswer, ShownAnswer
+from endcap.serving.answers import DecisionAnswer, FeatureAnswer, ShownAnswer
 
 WIDTH: Final = 100
 _TELLING: Final = 6
@@ -168,6 +168,9 @@ def _headlines(answer: DecisionAnswer) -> Iterator[str]:
     known, consent = "known" if answer.known_shopper else "unknown", "given" if answer.consent else "denied"
     yield f"shopper {known}, consent {consent}"
     yield f"anchors: {', '.join(answer.anchors) or 'none'}; excluded: {', '.join(answer.exclude) or 'none'}"
+    if answer.query or answer.recovered:
+        instead = f", recovered by {answer.recovered}" if answer.recovered else ""
+        yield f"searched for: {answer.query or 'no word of the catalog'}{instead}"
 
 
 def _figures(figures: list[FeatureAnswer], most: int) -> str:

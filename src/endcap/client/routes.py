@@ -17,9 +17,13 @@ from endcap.client.shapes import (
     PersonCall,
     RecommendationAnswer,
     RecommendationCall,
+    SearchAnswer,
+    SearchCall,
     StatusAnswer,
+    SuggestionsAnswer,
+    SuggestionsCall,
 )
-from endcap.client.transport import Anything, Sent, Transport, quoted
+from endcap.client.transport import Anything, Sent, Transport, parameters, quoted
 
 
 class Client:
@@ -54,6 +58,14 @@ class Client:
         return self._transport.call(
             Sent("GET", f"/v1/recommendations/{quoted(recommendation_id)}/next", query={"k": k}), RecommendationAnswer
         )
+
+    def search(self, call: SearchCall) -> SearchAnswer:
+        """What is found for words, best for this shopper first; needs publishable."""
+        return self._transport.call(Sent("GET", "/v1/search", query=parameters(call)), SearchAnswer)
+
+    def suggestions(self, call: SuggestionsCall) -> SuggestionsAnswer:
+        """What to search for, from what is typed so far; needs publishable."""
+        return self._transport.call(Sent("GET", "/v1/search/suggestions", query=parameters(call)), SuggestionsAnswer)
 
     def events(self, call: EventsSchema, idempotency_key: str | None = None) -> EventsAnswer:
         """What shoppers did; needs publishable."""

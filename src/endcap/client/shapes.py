@@ -5,36 +5,13 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 __all__ = [
-    "BatchAnswer",
-    "BatchCall",
-    "CatalogItemCall",
-    "CatalogItemsSchema",
-    "ContextCall",
-    "DecisionAnswer",
-    "DroppedAnswer",
-    "ErasureAnswer",
-    "EventCall",
-    "EventsAnswer",
-    "EventsSchema",
-    "ExportAnswer",
-    "FeatureAnswer",
-    "FieldProblem",
-    "FieldsAnswer",
-    "ItemAnswer",
-    "ItemCall",
-    "ItemsAnswer",
-    "OfferCall",
-    "OffersSchema",
-    "PersonCall",
-    "Problem",
-    "ReasonAnswer",
-    "RecommendationAnswer",
-    "RecommendationCall",
-    "RowProblem",
-    "ShownAnswer",
-    "StatusAnswer",
-    "VersionsAnswer",
-]
+    "BatchAnswer", "BatchCall", "CatalogItemCall", "CatalogItemsSchema", "ContextCall", "DecisionAnswer",
+    "DroppedAnswer", "ErasureAnswer", "EventCall", "EventsAnswer", "EventsSchema", "ExportAnswer", "FacetAnswer",
+    "FacetValueAnswer", "FeatureAnswer", "FieldProblem", "FieldsAnswer", "ItemAnswer", "ItemCall", "ItemsAnswer",
+    "OfferCall", "OffersSchema", "PersonCall", "Problem", "ReasonAnswer", "RecommendationAnswer",
+    "RecommendationCall", "RowProblem", "SearchAnswer", "SearchCall", "ShownAnswer", "StatusAnswer",
+    "SuggestionAnswer", "SuggestionsAnswer", "SuggestionsCall", "VersionsAnswer",
+]  # fmt: skip
 
 
 class ItemCall(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +37,12 @@ class EventCall(Struct, frozen=True, omit_defaults=True):
     recommendation_id: str = ""
     placement: str = ""
     user_agent: str = ""
+    region: str = ""
+    device: str = ""
+    page_referrer: str = ""
+    search_term: str = ""
+    engagement_time_msec: float = 0
+    percent_scrolled: float = 0
 
 
 class ContextCall(Struct, frozen=True, omit_defaults=True):
@@ -83,6 +66,7 @@ class RecommendationCall(Struct, frozen=True, omit_defaults=True):
     exclude: list[str] = field(default_factory=list)
     filter: str = ""
     k: int = 10
+    query: str = ""
     consent: bool = True
 
 
@@ -133,6 +117,8 @@ class RecommendationAnswer(Struct, frozen=True, omit_defaults=True):
     rung: str
     degraded: list[str]
     short_because: str
+    recovered: Literal["", "meaning", "popular", "spelling", "words"] = ""
+    corrected: str = ""
 
 
 class BatchCall(Struct, frozen=True, omit_defaults=True):
@@ -145,6 +131,71 @@ class BatchAnswer(Struct, frozen=True, omit_defaults=True):
     """One answer a request, in their order; no item stands in two of them."""
 
     answers: list[RecommendationAnswer]
+
+
+class FacetValueAnswer(Struct, frozen=True, omit_defaults=True):
+    """One value, how many of what is found have it, and the filter that narrows to them."""
+
+    value: str
+    count: int
+    filter: str
+
+
+class FacetAnswer(Struct, frozen=True, omit_defaults=True):
+    """The most frequent values of one column of filters, or bands of the price in rising order."""
+
+    name: str
+    values: list[FacetValueAnswer]
+
+
+class SearchAnswer(Struct, frozen=True, omit_defaults=True):
+    """The answer of `GET /v1/search`: a list, how many items are found in all, and what they divide into."""
+
+    recommendation_id: str
+    items: list[ItemAnswer]
+    versions: VersionsAnswer
+    as_of: str
+    rung: str
+    degraded: list[str]
+    short_because: str
+    found: int
+    recovered: Literal["", "meaning", "popular", "spelling", "words"] = ""
+    corrected: str = ""
+    facets: list[FacetAnswer] = field(default_factory=list)
+
+
+class SearchCall(Struct, frozen=True, omit_defaults=True):
+    """The parameters of `GET /v1/search`."""
+
+    q: str = ""
+    k: int = 10
+    filter: str = ""
+    facets: bool = False
+    placement: str = "search"
+    visitor_id: str = ""
+    user_id: str = ""
+    consent: bool = True
+
+
+class SuggestionAnswer(Struct, frozen=True, omit_defaults=True):
+    """What to search for: a brand, a category or a phrase, and how many items it finds."""
+
+    text: str
+    items: int
+
+
+class SuggestionsAnswer(Struct, frozen=True, omit_defaults=True):
+    """What goes on from what is typed, each leading to items that can be sold."""
+
+    suggestions: list[SuggestionAnswer]
+    corrected: str = ""
+
+
+class SuggestionsCall(Struct, frozen=True, omit_defaults=True):
+    """The parameters of `GET /v1/search/suggestions`."""
+
+    q: str = ""
+    k: int = 8
 
 
 class EventsSchema(Struct, frozen=True, omit_defaults=True):
@@ -286,6 +337,8 @@ class DecisionAnswer(Struct, frozen=True, omit_defaults=True):
     seed: int
     anchors: list[str]
     exclude: list[str]
+    query: str
+    recovered: Literal["", "meaning", "popular", "spelling", "words"]
     consent: bool
     known_shopper: bool
     versions: VersionsAnswer

@@ -123,6 +123,12 @@ def _for_operators(sent: Sent) -> bool:
     return sent.path.startswith("/v1/admin/")
 
 
+def parameters(call: msgspec.Struct) -> dict[str, object]:
+    """The fields of `call` that are not at their default."""
+    fields: dict[str, object] = msgspec.to_builtins(call)
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
+
+
 def quoted(part: object) -> str:
     """`part` as it may stand in a path.
 

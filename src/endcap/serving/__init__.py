@@ -6,6 +6,7 @@ Knows calls, deadlines and the degradation ladder. Does not know adapters or set
 
 from endcap.serving.desk import Clocks, Desk
 from endcap.serving.floor import Floor, Options
-from endcap.serving.web import Hooks, application
+from endcap.serving.routes import Doors
+from endcap.serving.web import Hooks, Pages, application
 
-__all__ = ["Clocks", "Desk", "Floor", "Hooks", "Options", "application"]
+__all__ = ["Clocks", "Desk", "Doors", "Floor", "Hooks", "Options", "Pages", "application"]

@@ -6,12 +6,13 @@ Read by the HTTP routes and the command line alike. Knows what to show of a deci
 from collections.abc import Iterable
 from itertools import islice
 from math import isnan
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from endcap.domain.arrays import Floats, Rows
-from endcap.domain.decisions import Decision
+from endcap.domain.decisions import Decision, Recovered
 from endcap.domain.instants import iso
 from endcap.domain.money import major_units
 from endcap.domain.requests import Reason, Shown
@@ -20,16 +21,16 @@ from endcap.ingest.texts import Texts
 from endcap.ranking import Ranker
 from endcap.ranking.calibration import UNCALIBRATED
 from endcap.serving.calls import (
-    DecisionAnswer,
-    DroppedAnswer,
-    FeatureAnswer,
+    FacetAnswer,
+    FacetValueAnswer,
     FieldsAnswer,
     ItemAnswer,
     ReasonAnswer,
     RecommendationAnswer,
-    ShownAnswer,
+    SearchAnswer,
     VersionsAnswer,
 )
+from endcap.slate import Facet
 from endcap.snapshot import Snapshot
 from endcap.state import Shelf
 
@@ -48,11 +49,68 @@ _ALONE: Final = {
     "in_season": "Popular at this time of year",
     "new": "New in the shop",
     "popular": "Popular in the shop",
+    "matches": "Matches what was searched for",
     "picked": "Picked from what goes with recent interests",
 }
 
 MOST_DROPPED: Final = 500
 """How many dropped items an answer lists; the decision in the log keeps all."""
+
+
+class FeatureAnswer(Struct, frozen=True, omit_defaults=True):
+    """A vote or feature value by its name; `effect` is by how much the score would fall if it were unknown."""
+
+    name: str
+    value: float
+    effect: float | None = None
+
+
+class ShownAnswer(Struct, frozen=True):
+    """One shown item with what spoke for it: votes of sources and feature values.
+
+    `chances` says how likely it is what the shopper takes next, by action (view, cart, purchase), where that is known.
+    """
+
+    id: str
+    title: str
+    position: int
+    score: float
+    propensity: float
+    reason: ReasonAnswer
+    votes: list[FeatureAnswer]
+    features: list[FeatureAnswer]
+    chances: dict[str, float]
+
+
+class DroppedAnswer(Struct, frozen=True):
+    """An item that might have been shown, and the rule that forbade it."""
+
+    id: str
+    rule: str
+
+
+class DecisionAnswer(Struct, frozen=True):
+    """One decision as it is recorded, with ids instead of rows and without the shopper."""
+
+    recommendation_id: str
+    placement: str
+    at: str
+    k: int
+    seed: int
+    anchors: list[str]
+    exclude: list[str]
+    query: Annotated[str, Meta(description="what was searched for, in words of the catalog")]
+    recovered: Recovered
+    consent: bool
+    known_shopper: bool
+    versions: VersionsAnswer
+    offsets: dict[str, int]
+    rung: str
+    degraded: list[str]
+    short_because: str
+    pool_size: int
+    items: list[ShownAnswer]
+    dropped: list[DroppedAnswer]
 
 
 class Showcase:
@@ -121,6 +179,16 @@ def recommendation(recommendation_id: str, decision: Decision, showcase: Showcas
         rung=decision.rung,
         degraded=list(decision.degraded),
         short_because=decision.short_because,
+        recovered=decision.recovered,
+        corrected=decision.request.query.said() if decision.request.query.corrected else "",
+    )
+
+
+def searched(answer: RecommendationAnswer, found: int, facets: Iterable[Facet]) -> SearchAnswer:
+    """The answer to a search that found so many items, of which `answer` lists the best."""
+    counted = [FacetAnswer(facet.name, [FacetValueAnswer(*value) for value in facet.values]) for facet in facets]
+    return SearchAnswer(
+        **{name: getattr(answer, name) for name in answer.__struct_fields__}, found=found, facets=counted
     )
 
 
@@ -149,6 +217,8 @@ def explanation(
         seed=request.seed,
         anchors=[showcase.id(row) for row in request.anchors.tolist()],
         exclude=[showcase.id(row) for row in request.exclude.tolist()],
+        query=request.query.said(),
+        recovered=decision.recovered,
         consent=request.consent,
         known_shopper=bool(request.shopper) and decision.offsets.shopper > 0,
         versions=VersionsAnswer(decision.snapshot, decision.policy),

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from endcap.backends.log import Entry
+from endcap.domain.decisions import Recovered
 from endcap.domain.ids import ItemKey
 from endcap.serving.problems import FieldProblem
 
@@ -25,6 +26,8 @@ MESSAGE_PACK = "application/msgpack"
 MAX_SESSION = 200
 MAX_ANCHORS = 100
 MAX_EXCLUDED = 10_000
+MAX_QUERY = 1_000
+MAX_SUGGESTIONS = 20
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, description="the shop's own id")]
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]*$", max_length=64)]
@@ -43,6 +46,10 @@ class ItemCall(Struct, frozen=True):
     item_id: Id
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     price: Price | None = None
+
+
+Referrer: TypeAlias = Annotated[str, Meta(max_length=2_048, description="kept as its kind or host alone")]
+Word: TypeAlias = Annotated[str, Meta(max_length=64)]
 
 
 class EventCall(Struct, frozen=True):
@@ -64,6 +71,12 @@ class EventCall(Struct, frozen=True):
     user_agent: Annotated[
         str, Meta(max_length=1_000, description="the browser's; says whether a robot called, and is not stored")
     ] = ""
+    region: Word = ""
+    device: Word = ""
+    page_referrer: Referrer = ""
+    search_term: Annotated[str, Meta(max_length=2_048, description="words that no title holds are not kept")] = ""
+    engagement_time_msec: Annotated[float, Meta(ge=0, description="on the item's page; of leave_item or view_item")] = 0
+    percent_scrolled: Annotated[float, Meta(ge=0, le=100)] = 0
 
 
 class EventsCall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,10 +113,10 @@ class EventsAnswer(Struct, frozen=True):
 class ContextCall(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the list will be shown. Of the referrer only the host is kept."""
 
-    region: Annotated[str, Meta(max_length=64)] = ""
+    region: Word = ""
     device: Literal["", "desktop", "mobile", "tablet", "tv", "app"] = ""
     locale: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*)?$", max_length=35)] = ""
-    referrer: Annotated[str, Meta(max_length=2_048)] = ""
+    referrer: Referrer = ""
 
 
 class RecommendationCall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +137,9 @@ class RecommendationCall(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(max_length=2_000, description="what must be true of an item, such as price < 20 AND brand = 'Arda'")
     ] = ""
     k: Annotated[int, Meta(ge=1, le=MAX_K, description="places to fill")] = 10
+    query: Annotated[
+        str, Meta(max_length=MAX_QUERY, description="what is searched for: only what it finds is listed")
+    ] = ""
     consent: Annotated[
         bool,
         Meta(
@@ -186,6 +202,68 @@ class RecommendationAnswer(Struct, frozen=True):
     rung: Annotated[str, Meta(description="R0 full, R2 no ranker, R3 no stored state, R4 popularity")]
     degraded: Annotated[list[str], Meta(description="codes of what was missing")]
     short_because: Annotated[str, Meta(description="why there are fewer than k items; empty if there are k")]
+    recovered: Annotated[
+        Recovered, Meta(description="by what a search found something where nothing has all its words as typed")
+    ] = ""
+    corrected: Annotated[str, Meta(description="the words that were looked for instead of misspelled ones")] = ""
+
+
+class SearchCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of `GET /v1/search`."""
+
+    q: Annotated[str, Meta(max_length=MAX_QUERY, description="what is searched for")] = ""
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="places to fill")] = 10
+    filter: Annotated[
+        str, Meta(max_length=2_000, description="what must be true of an item, as in a call for a list")
+    ] = ""
+    facets: Annotated[bool, Meta(description="count what is found by category, brand, price, colour and size")] = False
+    placement: Annotated[str, Meta(max_length=64, description="a placement of the shop's policy")] = "search"
+    visitor_id: Annotated[str, Meta(max_length=256)] = ""
+    user_id: Annotated[str, Meta(max_length=256)] = ""
+    consent: Annotated[bool, Meta(description="false: as in a call for a list")] = True
+
+
+class SuggestionsCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of `GET /v1/search/suggestions`."""
+
+    q: Annotated[str, Meta(max_length=MAX_QUERY, description="what is typed so far")] = ""
+    k: Annotated[int, Meta(ge=1, le=MAX_SUGGESTIONS, description="at most so many")] = 8
+
+
+class SuggestionAnswer(Struct, frozen=True):
+    """What to search for: a brand, a category or a phrase, and how many items it finds."""
+
+    text: str
+    items: int
+
+
+class SuggestionsAnswer(Struct, frozen=True):
+    """What goes on from what is typed, each leading to items that can be sold."""
+
+    suggestions: list[SuggestionAnswer]
+    corrected: Annotated[str, Meta(description="what a misspelled beginning was taken for")] = ""
+
+
+class FacetValueAnswer(Struct, frozen=True):
+    """One value, how many of what is found have it, and the filter that narrows to them."""
+
+    value: str
+    count: int
+    filter: str
+
+
+class FacetAnswer(Struct, frozen=True):
+    """The most frequent values of one column of filters, or bands of the price in rising order."""
+
+    name: str
+    values: list[FacetValueAnswer]
+
+
+class SearchAnswer(RecommendationAnswer, frozen=True, kw_only=True):
+    """The answer of `GET /v1/search`: a list, how many items are found in all, and what they divide into."""
+
+    found: int
+    facets: list[FacetAnswer] = []
 
 
 class BatchAnswer(Struct, frozen=True):
@@ -217,63 +295,6 @@ class OffersSchema(Struct):
     offers: Annotated[list[OfferCall], Meta(max_length=MAX_EVENTS)]
 
 
-Text: TypeAlias = Annotated[str, Meta(max_length=20_000)] | None
-Short: TypeAlias = Annotated[str, Meta(max_length=256)] | None
-
-
-class CatalogItemCall(Struct, frozen=True, forbid_unknown_fields=True):
-    """One item under its Merchant names. What is not given stays as it was; an empty text clears one.
-
-    Prices are decimal text with or without a currency, such as "12.99 EUR", or numbers in the shop's currency.
-    """
-
-    id: Id
-    title: Text = None
-    description: Text = None
-    link: Text = None
-    image_link: Text = None
-    additional_image_link: Text = None
-    item_group_id: Short = None
-    brand: Short = None
-    product_type: Annotated[str, Meta(max_length=20_000, description="a path such as Home > Kitchen")] | None = None
-    google_product_category: Text = None
-    price: Price | None = None
-    sale_price: Price | None = None
-    sale_price_effective_date: (
-        Annotated[str, Meta(max_length=128, description="start/end, ISO 8601; without it a sale holds at once")] | None
-    ) = None
-    cost_of_goods_sold: Price | None = None
-    availability: Annotated[str, Meta(max_length=64, description="in_stock, out_of_stock, preorder …")] | None = None
-    quantity: Annotated[int, Meta(ge=-1, le=1_000_000_000, description="units; -1 is unknown and sells")] | None = None
-    condition: Text = None
-    age_group: Text = None
-    gender: Text = None
-    color: Text = None
-    size: Text = None
-    material: Text = None
-    pattern: Text = None
-    gtin: Text = None
-    mpn: Text = None
-    availability_date: Text = None
-    custom_label_0: Text = None
-    custom_label_1: Text = None
-    custom_label_2: Text = None
-    custom_label_3: Text = None
-    custom_label_4: Text = None
-
-
-class CatalogItemsCall(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `PUT /v1/catalog/items`, read one by one like events."""
-
-    items: Annotated[list[msgspec.Raw], Meta(max_length=MAX_EVENTS)]
-
-
-class CatalogItemsSchema(Struct):
-    """Items of the catalog, at most 1,000 a call; an unknown id is a new item."""
-
-    items: Annotated[list[CatalogItemCall], Meta(max_length=MAX_EVENTS)]
-
-
 class ItemsAnswer(Struct, frozen=True):
     """How many items were taken in, and what is wrong with the others."""
 
@@ -297,60 +318,6 @@ class RecordsAnswer(Struct, frozen=True):
     rows: list[int]
     offsets: list[int]
     fresh: list[bool]
-
-
-class FeatureAnswer(Struct, frozen=True, omit_defaults=True):
-    """A vote or feature value by its name; `effect` is by how much the score would fall if it were unknown."""
-
-    name: str
-    value: float
-    effect: float | None = None
-
-
-class ShownAnswer(Struct, frozen=True):
-    """One shown item with what spoke for it: votes of sources and feature values.
-
-    `chances` says how likely it is what the shopper takes next, by action (view, cart, purchase), where that is known.
-    """
-
-    id: str
-    title: str
-    position: int
-    score: float
-    propensity: float
-    reason: ReasonAnswer
-    votes: list[FeatureAnswer]
-    features: list[FeatureAnswer]
-    chances: dict[str, float]
-
-
-class DroppedAnswer(Struct, frozen=True):
-    """An item that might have been shown, and the rule that forbade it."""
-
-    id: str
-    rule: str
-
-
-class DecisionAnswer(Struct, frozen=True):
-    """One decision as it is recorded, with ids instead of rows and without the shopper."""
-
-    recommendation_id: str
-    placement: str
-    at: str
-    k: int
-    seed: int
-    anchors: list[str]
-    exclude: list[str]
-    consent: bool
-    known_shopper: bool
-    versions: VersionsAnswer
-    offsets: dict[str, int]
-    rung: str
-    degraded: list[str]
-    short_because: str
-    pool_size: int
-    items: list[ShownAnswer]
-    dropped: list[DroppedAnswer]
 
 
 class PersonCall(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,17 +21,17 @@ from endcap.domain.decisions import Decision
 from endcap.domain.ids import NOBODY
 from endcap.domain.instants import iso
 from endcap.domain.people import SIGNALS
-from endcap.domain.requests import Request
+from endcap.domain.requests import Query, Request
 from endcap.errors import BackendUnavailable
+from endcap.pipeline import matching
 from endcap.privacy import Asked, export, find_person, remove
+from endcap.retrieval.suggestions import suggest
 from endcap.serving import goods, writing
-from endcap.serving.answers import explanation, recommendation
+from endcap.serving.answers import DecisionAnswer, explanation, recommendation, searched
 from endcap.serving.calls import (
     MAX_NEW_ITEMS,
     BatchAnswer,
     BatchCall,
-    CatalogItemCall,
-    DecisionAnswer,
     ErasureAnswer,
     EventCall,
     EventsAnswer,
@@ -43,21 +43,28 @@ from endcap.serving.calls import (
     RecordsAnswer,
     RecordsCall,
     RowProblem,
+    SearchAnswer,
+    SearchCall,
+    SuggestionAnswer,
+    SuggestionsAnswer,
+    SuggestionsCall,
 )
 from endcap.serving.edge import Posted, Understood, WrongFields
 from endcap.serving.floor import Floor, Options
-from endcap.serving.lists import Chosen, all_shown, decided, follow, understand, without
+from endcap.serving.lists import Chosen, Explored, all_shown, decided, explored, follow, understand, without
 from endcap.serving.meters import Meters
 from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
 from endcap.serving.watch import Refresher, Watch, warm
 from endcap.serving.writing import Intake, Journal, Pace, check_entries, check_keys, kept_entries
+from endcap.slate import Facet, facets
 from endcap.snapshot import Snapshot
+from endcap.state import NEWCOMER, State
 
 T = TypeVar("T")
 
 _EVENT: Final = msgspec.json.Decoder(EventCall)
 _OFFER: Final = msgspec.json.Decoder(OfferCall)
-_ITEM: Final = msgspec.json.Decoder(CatalogItemCall)
+_ITEM: Final = msgspec.json.Decoder(goods.CatalogItemCall)
 
 
 class Clocks(NamedTuple):
@@ -98,6 +105,7 @@ class Desk:
                 failed(error)
 
         await self.watch.look()
+        await asyncio.to_thread(self.floor.texts.gather_words)
         running = (
             self._intake.run(),
             self._journal.run(),
@@ -122,6 +130,34 @@ class Desk:
         """The list for `call`, which has waited `waited_s` seconds. Raises: Refusal."""
         chosen = self._chosen(waited_s)
         return self._answered(chosen, understand(self.floor, call, chosen))
+
+    def search(self, call: SearchCall, waited_s: float) -> SearchAnswer:
+        """The list for what was typed, how much is found in all and, if asked for, its facets. Raises: Refusal."""
+        wanted = RecommendationCall(
+            placement=call.placement, visitor_id=call.visitor_id, user_id=call.user_id, filter=call.filter, k=call.k,
+            query=call.q, consent=call.consent,
+        )  # fmt: skip
+        chosen = self._chosen(waited_s)
+        decision = self._decided(chosen, understand(self.floor, wanted, chosen))
+        answer = recommendation(chosen.recommendation_id, decision, self.floor.showcase)
+        return searched(answer, *self._divided(decision, call.facets))
+
+    def suggest(self, call: SuggestionsCall) -> SuggestionsAnswer:
+        """What goes on from what is typed. Raises: Refusal."""
+        snapshot = self._snapshot()
+        if snapshot.search is None or snapshot.suggestions is None:
+            return SuggestionsAnswer([])
+        found, corrected = suggest(snapshot.suggestions, snapshot.search, self.floor.shelf, call.q, call.k)
+        return SuggestionsAnswer([SuggestionAnswer(*each) for each in found], corrected)
+
+    def _divided(self, decision: Decision, wanted: bool) -> tuple[int, list[Facet]]:
+        """How many items a search found in all, and their facets if `wanted`."""
+        if decision.recovered == "popular":
+            return 0, []
+        snapshot, policy, request = self._snapshot(), self.floor.ground.policy(), decision.request
+        shelf = self.floor.shelf
+        rows = matching(request, State(NEWCOMER, shelf), snapshot, policy)
+        return len(rows), facets(policy.placement(request.placement), request, shelf, rows) if wanted else []
 
     async def recommend_page(self, call: BatchCall, waited_s: float) -> BatchAnswer:
         """A list for each request of a page, none with what stands above it. Raises: Refusal with nothing recorded."""
@@ -153,6 +189,14 @@ class Desk:
         decision = self._found(recommendation_id)
         return explanation(recommendation_id, decision, self.floor.showcase, self.watch.snapshot)
 
+    def explore(self, calls: Sequence[RecommendationCall]) -> list[Explored]:
+        """What each of `calls` would get, all at one instant and with one seed; nothing of it is recorded.
+
+        Raises: Refusal.
+        """
+        chosen = Chosen("explored", self._clocks.now())
+        return [explored(self.floor, self._snapshot(), call, chosen, self._clocks.steady) for call in calls]
+
     def _chosen(self, waited_s: float) -> Chosen:
         share = 1_000 * waited_s / self._options.deadline_ms
         return Chosen(self._clocks.token(), self._clocks.now(), share)
@@ -166,15 +210,18 @@ class Desk:
         return recommendation(chosen.recommendation_id, decision, self.floor.showcase)
 
     def _decided(self, chosen: Chosen, understood: Understood) -> Decision:
-        snapshot = self.watch.snapshot
-        if snapshot is None:
-            raise refusal(503, "no-snapshot", self.watch.because, retry_after_s=5)
+        snapshot = self._snapshot()
         started = self._clocks.steady()
         decision = decided(self.floor, snapshot, understood, chosen)
         self._journal.record(chosen.recommendation_id, decision)
         self._meters.recommend_seconds.observe(self._clocks.steady() - started)
         self._count(decision)
         return decision
+
+    def _snapshot(self) -> Snapshot:
+        if self.watch.snapshot is None:
+            raise refusal(503, "no-snapshot", self.watch.because, retry_after_s=5)
+        return self.watch.snapshot
 
     def _found(self, recommendation_id: str) -> Decision:
         decision = writing.find(self.floor.ground.log, self.floor.ground.recent, recommendation_id)
@@ -299,7 +346,7 @@ class Desk:
 
     def _verified(self, version: str) -> Snapshot:
         snapshot = self.floor.snapshot(version)
-        warm(snapshot, self.floor.ground.policy())
+        warm(snapshot, self.floor.ground.policy(), self.floor.query("warnimg", Query(), snapshot))
         return snapshot
 
     def _count(self, decision: Decision) -> None:

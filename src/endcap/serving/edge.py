@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Final, NamedTuple
@@ -21,7 +21,8 @@ from endcap.backends.log.bodies import pack
 from endcap.domain.arrays import NO_ROWS, Rows
 from endcap.domain.bots import AGENTS
 from endcap.domain.catalog import Change
-from endcap.domain.events import KINDS, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
+from endcap.domain.circumstances import device_of, referrer_of
+from endcap.domain.events import KINDS, MOST_DWELL, NO_EVENTS, UNKNOWN_PRICE, Event, Events, Kind, Line
 from endcap.domain.ids import NOBODY, ItemKey, keyed_hash, keyed_number
 from endcap.domain.instants import MINUTE, millis
 from endcap.domain.money import exponent, price_units
@@ -29,6 +30,7 @@ from endcap.domain.people import SIGNALS
 from endcap.domain.requests import Request
 from endcap.errors import InvalidRequest
 from endcap.ingest.rows import RowBook
+from endcap.ingest.texts import Texts, known_terms
 from endcap.privacy import Identities
 from endcap.serving.calls import MAX_NEW_ITEMS, EventCall, ItemCall, OfferCall, RecommendationCall
 from endcap.serving.problems import FieldProblem, invalid, refusal, shortened
@@ -49,10 +51,14 @@ class Moment(NamedTuple):
 
 
 class Understood(NamedTuple):
-    """A call as a request, and what in it could not be used: codes with a count, since ids may say who asked."""
+    """A call as a request, and what in it could not be used: codes with a count, since ids may say who asked.
+
+    `sought` is what was typed to search for; the snapshot that answers knows what of it may enter the request.
+    """
 
     request: Request
     degraded: tuple[str, ...]
+    sought: str = ""
 
     def of_nobody(self) -> "Understood":
         """The same without the person and what was sent along about them."""
@@ -87,6 +93,7 @@ class Edge:
     rows: RowBook
     shelf: Shelf
     people: Identities
+    texts: Texts = field(default_factory=Texts)
 
     def request(self, call: RecommendationCall, moment: Moment) -> Understood:
         """`call` as a request; items that the shop does not know are counted. Raises: Refusal."""
@@ -111,7 +118,8 @@ class Edge:
             consent=call.consent,
         )
         counted = {"unknown_anchors": unknown, "unknown_session_items": strange}
-        return Understood(request, tuple(f"{code}:{count}" for code, count in counted.items() if count))
+        degraded = tuple(f"{code}:{count}" for code, count in counted.items() if count)
+        return Understood(request, degraded, call.query)
 
     def _row(self, given: str) -> int | None:
         """The row of an item that state can answer for: a row is given before its log entry is folded."""
@@ -128,7 +136,7 @@ class Edge:
         """The session's lines that name known items, none later than the request; and how many items are unknown."""
         if not call.session:
             return NO_EVENTS, 0
-        lines: list[tuple[int, int, int, int]] = []
+        lines: list[tuple[int, int, int, int, int, int]] = []
         unknown: set[str] = set()
         for index, event in enumerate(call.session):
             if event.name in SIGNALS:
@@ -144,10 +152,10 @@ class Edge:
                 if found is None:
                     unknown.add(item.item_id)
                     continue
-                lines.append((happened, found, meant, session))
-        time, row, kind, number = np.array(lines, np.int64).reshape(-1, 4).T.copy()
-        events = Events(time, row.astype(np.int32), kind.astype(np.uint8), number)
-        return events, len(unknown)
+                lines.append((happened, found, meant, session, _dwell(event), int(event.percent_scrolled)))
+        time, row, kind, number, dwell, scrolled = np.array(lines, np.int64).reshape(-1, 6).T.copy()
+        small = kind.astype(np.uint8), number, dwell.astype(np.uint16), scrolled.astype(np.uint8)
+        return Events(time, row.astype(np.int32), *small), len(unknown)
 
     def event(self, call: EventCall, received: int) -> Posted:
         """`call` as an event; an unknown item gets a row. Raises: WrongFields."""
@@ -172,6 +180,12 @@ class Edge:
             placement=call.placement,
             recommendation_id=call.recommendation_id,
             bot=bool(_AGENTS.search(call.user_agent)),
+            region=call.region,
+            device=device_of(call.device),
+            referrer=referrer_of(call.page_referrer),
+            terms=known_terms(call.search_term, self.texts.words) if call.search_term else "",
+            dwell=_dwell(call),
+            scrolled=int(call.percent_scrolled),
         )
         return Posted(event, call.event_id, told, ahead, self._named(call))
 
@@ -285,6 +299,11 @@ class Edge:
         if happened < 0:
             raise WrongFields([FieldProblem("time", shortened(call.time), expected, remedy)])
         return happened
+
+
+def _dwell(call: EventCall) -> int:
+    """Seconds on the page."""
+    return int(min(call.engagement_time_msec / 1000, MOST_DWELL))
 
 
 def _kind(call: EventCall) -> Kind:

@@ -5,10 +5,11 @@ event loop's thread alone touches shelf, shoppers and texts; `save` and `snapsho
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from endcap.backends.db import Catalog, Recorded
+from endcap.backends.encoder import Encoder
 from endcap.backends.kv import KV
 from endcap.backends.log import Entry, Log, Record
 from endcap.backends.log.bodies import unpack
@@ -17,6 +18,7 @@ from endcap.domain.catalog import Assignment, Change, concerns_lists
 from endcap.domain.events import Event, Events
 from endcap.domain.ids import ItemKey
 from endcap.domain.people import Erasure
+from endcap.domain.requests import Query, folded
 from endcap.errors import GateRefused
 from endcap.ingest.checkpoint import pack_shelf
 from endcap.ingest.fold import (
@@ -33,6 +35,7 @@ from endcap.ingest.texts import open_texts
 from endcap.policy import Policy
 from endcap.privacy import Person, Stores, finish, open_identities, tombstone, tombstone_entry
 from endcap.releases import Gone
+from endcap.retrieval.search import LONGEST, heard
 from endcap.serving.answers import Showcase
 from endcap.serving.edge import Edge
 from endcap.snapshot import Snapshot
@@ -68,9 +71,10 @@ class Ground:
     """What a floor stands on. `recent` keeps the latest decisions and has no file.
 
     `policy` gives the policy that holds now; `current_snapshot` the version that the label points to, `read_snapshot`
-    verifies and reads it, given the keys of all rows; `hidden_sessions` finds the sessions of erased people in it
-    (None: nobody can tell whose they are); `forget_lines` takes people out of the lake. `readonly` leaves all files as
-    they are. `refresh` is the command that brings new items into the lists, empty where there is none.
+    verifies and reads it, given the keys of all rows, `read_encoder` its text encoder, if it has one; `hidden_sessions`
+    finds the sessions of erased people in it (None: nobody can tell whose they are); `forget_lines` takes people out of
+    the lake. `readonly` leaves all files as they are. `refresh` is the command that brings new items into the lists,
+    empty where there is none.
     """
 
     log: Log
@@ -80,6 +84,7 @@ class Ground:
     policy: Callable[[], Policy]
     current_snapshot: Callable[[], str | None]
     read_snapshot: Callable[[str, Sequence[ItemKey]], Snapshot]
+    read_encoder: Callable[[str], Encoder | None]
     hidden_sessions: Callable[[str, Sequence[Gone]], Rows | None]
     forget_lines: Callable[[Collection[bytes], int], int]
     secret: bytes
@@ -101,13 +106,16 @@ class Floor:
             for offset, entry in ground.log.of_kind("events", "erasure")
         ]
         self._leaving: tuple[bytes, ...] = ()
+        self._encoders: dict[str, Encoder | None] = {}
         self.shelf, self.texts = open_shelf(ground.kv), open_texts(ground.kv)
         self.rows = RowBook(self._keys())
         for records in batches(ground.log, self.shelf.offset):
             fold_events(ground.kv, self.shelf, records)
         self.texts.catch_up(ground.log)
         self.people = open_identities(ground.secret, ground.log)
-        self.edge = Edge(ground.secret, ground.currency, ground.timezone, self.rows, self.shelf, self.people)
+        self.edge = Edge(
+            ground.secret, ground.currency, ground.timezone, self.rows, self.shelf, self.people, self.texts
+        )  # fmt: skip
         self.showcase = Showcase(self.shelf, self.rows, self.texts, ground.currency)
 
     def _keys(self) -> list[ItemKey]:
@@ -177,7 +185,19 @@ class Floor:
 
     def snapshot(self, version: str) -> Snapshot:
         """The verified snapshot `version`, without the sessions of erased people. Raises: SnapshotRejected."""
-        return self.masked(self.ground.read_snapshot(version, self.rows.keys()))
+        snapshot = self.ground.read_snapshot(version, self.rows.keys())
+        latest = dict(list(self._encoders.items())[-1:])
+        self._encoders = latest | {version: self.ground.read_encoder(version)}
+        return self.masked(snapshot)
+
+    def query(self, typed: str, known: Query, snapshot: Snapshot) -> Query:
+        """What `typed` asks of `snapshot`, or where nothing was typed, what the earlier query `known` asks of it."""
+        if snapshot.search is None:
+            return Query(missed=1) if typed.strip() or known else known
+        query = heard(typed, snapshot.search.index.vocabulary) if typed.strip() else known
+        said = query.said() or " ".join(word for word in folded(typed) if len(word) <= LONGEST)
+        encoder = self._encoders.get(snapshot.version)
+        return replace(query, vector=encoder.encode([said])[0]) if said and encoder is not None else query
 
     def masked(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` without the sessions of everyone erased so far; from any thread.

@@ -6,7 +6,7 @@ reaches the log.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Literal
@@ -67,11 +67,15 @@ class Gate:
 
     def caller(self, http: HttpRequest, scope: Scope) -> Key:
         """The key that `http` carries, which may do what `scope` may. Raises: Refusal 401, 403."""
-        if self._keys is None:
-            return Key("", "admin", "", 0, "")
         given = http.headers.getlist("authorization")
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        key = self._keys.find(token.strip(), self._now()) if scheme.lower() == "bearer" else None
+        return self.keyed(token.strip() if scheme.lower() == "bearer" else "", scope)
+
+    def keyed(self, token: str, scope: Scope) -> Key:
+        """The key of `token`, which may do what `scope` may. Raises: Refusal 401, 403."""
+        if self._keys is None:
+            return Key("", "admin", "", 0, "")
+        key = self._keys.find(token, self._now()) if token else None
         if key is None:
             detail = "the key is unknown, expired or revoked" if token else "no key was sent"
             detail += "; send the header Authorization: Bearer KEY with a key that `endcap keys create` made"
@@ -83,6 +87,16 @@ class Gate:
             challenge = f'Bearer realm="endcap", error="insufficient_scope", scope="{scope}"'
             raise refusal(403, "wrong-scope", detail).carrying(WWW_Authenticate=challenge)
         return key
+
+    def holds(self, number: str, scope: Scope) -> bool:
+        """Whether the key with this id holds now and may do what `scope` may."""
+        key = None if self._keys is None else self._keys.holding(number, self._now())
+        return key is not None and key.may(scope)
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may come in without a key."""
+        return self._keys is None
 
     def spend_requests(self, key: Key, count: int) -> dict[str, str]:
         """Take `count` requests from the allowance of `key`; headers that say what is left. Raises: Refusal 429."""
@@ -187,7 +201,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_SECURITY, *extra]
+                message["headers"] = [*_secured(message["headers"]), *extra]
             await send(message)
 
         try:
@@ -233,7 +247,14 @@ _PREFLIGHT: Final = {
 def _with(send: Send, extra: list[tuple[bytes, bytes]]) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_SECURITY, *extra]
+            message["headers"] = [*_secured(message["headers"]), *extra]
         await send(message)
 
     return sent
+
+
+def _secured(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """`headers` with those of `_SECURITY` that the answer does not set itself, as pages do."""
+    own = list(headers)
+    named = {name for name, _ in own}
+    return own + [header for header in _SECURITY if header[0] not in named]

@@ -1,4 +1,4 @@
-"""Items as a caller gives them, under Merchant names, become catalog changes.
+"""Items as a caller gives them, under Merchant names, and how they become catalog changes.
 
 The rules are those of feeds: what is absent stays as it was, an empty value clears one, a price without a sale's price
 ends a sale, and a price in another currency than the shop's counts as unknown. Knows no clock and no log.
@@ -7,17 +7,77 @@ ends a sale, and a price in another currency than the shop's counts as unknown. 
 import html
 import re
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
 
 from endcap.domain.catalog import Change
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import millis
 from endcap.domain.links import EXPECTED, is_link
 from endcap.domain.money import AMOUNT, CURRENCIES, price_units
-from endcap.serving.calls import CatalogItemCall
+from endcap.serving.calls import MAX_EVENTS, Id, Price
 from endcap.serving.edge import Edge, WrongFields
 from endcap.serving.problems import FieldProblem, shortened
 from endcap.state import NEVER
+
+Text: TypeAlias = Annotated[str, Meta(max_length=20_000)] | None
+Short: TypeAlias = Annotated[str, Meta(max_length=256)] | None
+
+
+class CatalogItemCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """One item under its Merchant names. What is not given stays as it was; an empty text clears one.
+
+    Prices are decimal text with or without a currency, such as "12.99 EUR", or numbers in the shop's currency.
+    """
+
+    id: Id
+    title: Text = None
+    description: Text = None
+    link: Text = None
+    image_link: Text = None
+    additional_image_link: Text = None
+    item_group_id: Short = None
+    brand: Short = None
+    product_type: Annotated[str, Meta(max_length=20_000, description="a path such as Home > Kitchen")] | None = None
+    google_product_category: Text = None
+    price: Price | None = None
+    sale_price: Price | None = None
+    sale_price_effective_date: (
+        Annotated[str, Meta(max_length=128, description="start/end, ISO 8601; without it a sale holds at once")] | None
+    ) = None
+    cost_of_goods_sold: Price | None = None
+    availability: Annotated[str, Meta(max_length=64, description="in_stock, out_of_stock, preorder …")] | None = None
+    quantity: Annotated[int, Meta(ge=-1, le=1_000_000_000, description="units; -1 is unknown and sells")] | None = None
+    condition: Text = None
+    age_group: Text = None
+    gender: Text = None
+    color: Text = None
+    size: Text = None
+    material: Text = None
+    pattern: Text = None
+    gtin: Text = None
+    mpn: Text = None
+    availability_date: Text = None
+    custom_label_0: Text = None
+    custom_label_1: Text = None
+    custom_label_2: Text = None
+    custom_label_3: Text = None
+    custom_label_4: Text = None
+
+
+class CatalogItemsCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `PUT /v1/catalog/items`, read one by one like events."""
+
+    items: Annotated[list[msgspec.Raw], Meta(max_length=MAX_EVENTS)]
+
+
+class CatalogItemsSchema(Struct):
+    """Items of the catalog, at most 1,000 a call; an unknown id is a new item."""
+
+    items: Annotated[list[CatalogItemCall], Meta(max_length=MAX_EVENTS)]
+
 
 UNKNOWN: Final = -1
 _PRICE: Final = re.compile(rf"(?:([A-Za-z]{{3}})\s*)?({AMOUNT})|({AMOUNT})\s*([A-Za-z]{{3}})")

@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import structlog
@@ -21,15 +22,18 @@ from endcap.errors import BackendUnavailable
 from endcap.features import FeatureSet
 from endcap.features.votes import Votes
 from endcap.ingest.fold import SHOPPER_PREFIX
-from endcap.pipeline import recommend
+from endcap.pipeline import Ranking, arrange, candidates, recommend, scored
 from endcap.policy import Policy
 from endcap.ranking.blend import Blend
+from endcap.retrieval.pool import HEARD
 from endcap.serving.calls import RecommendationCall
 from endcap.serving.edge import Moment, Understood
 from endcap.serving.floor import Floor
 from endcap.serving.problems import FieldProblem, refusal, shortened
 from endcap.snapshot import Snapshot
 from endcap.state import NEWCOMER, Shelf, Shopper, State
+
+T = TypeVar("T")
 
 POPULAR: Final = "popularity"
 """The source that rung R4 has."""
@@ -148,10 +152,52 @@ def understand(floor: Floor, call: RecommendationCall, chosen: Chosen) -> Unders
 
 def decided(floor: Floor, snapshot: Snapshot, understood: Understood, chosen: Chosen) -> Decision:
     """What is decided for a request, from what is known now."""
-    shopper = _shopper(floor, understood.request)
+    request = worded(floor, understood, snapshot)
+    shopper = shopper_of(floor, request)
     situation = Situation(shopper, floor.shelf, snapshot, floor.ground.policy(), chosen.waited)
-    decision = walk(understood.request, situation)
+    decision = walk(request, situation)
     return replace(decision, degraded=decision.degraded + understood.degraded)
+
+
+def worded(floor: Floor, understood: Understood, snapshot: Snapshot) -> Request:
+    """The request, with its query as `snapshot` reads it."""
+    return replace(understood.request, query=floor.query(understood.sought, understood.request.query, snapshot))
+
+
+class Explored(NamedTuple):
+    """A decision with all that led to it; `took` gives each stage and its seconds, in the order of the stages."""
+
+    decision: Decision
+    ranking: Ranking
+    took: tuple[tuple[str, float], ...]
+
+
+def explored(
+    floor: Floor, snapshot: Snapshot, call: RecommendationCall, chosen: Chosen, steady: Callable[[], float]
+) -> Explored:
+    """What `decide` decides on rung R0, stage by stage, for whoever wants to look into it; nothing of it is recorded.
+
+    `steady` gives seconds that never go back. Raises: Refusal.
+    """
+    policy = floor.ground.policy()
+    marks = [("", steady())]
+
+    def done(stage: str, value: T) -> T:
+        marks.append((stage, steady()))
+        return value
+
+    understood = done("the call read", understand(floor, call, chosen))
+    request = done("the query read", worded(floor, understood, snapshot))
+    shopper = done("the shopper looked up", shopper_of(floor, request))
+    state = State(shopper or NEWCOMER, floor.shelf)
+    found = done("pool: sources, rules, features", candidates(request, state, snapshot, policy))
+    ranking = done("scores", scored(found, snapshot, policy))
+    decision = done("slate", arrange(ranking, snapshot, policy))
+    for source in snapshot.sources:
+        done(f"source {source.name}, asked once more", source.propose(request, found.moment, HEARD))
+    done("features, computed once more", snapshot.features.matrix(request, found.moment, found.pool))
+    took = tuple((stage, end - start) for (_, start), (stage, end) in pairwise(marks))
+    return Explored(replace(decision, degraded=understood.degraded), ranking, took)
 
 
 def follow(floor: Floor, earlier: Decision, k: int | None, chosen: Chosen) -> Understood:
@@ -182,7 +228,7 @@ def all_shown(decision: Decision) -> Rows:
     return np.union1d(decision.request.shown, rows).astype(np.int32)
 
 
-def _shopper(floor: Floor, request: Request) -> Shopper | None:
+def shopper_of(floor: Floor, request: Request) -> Shopper | None:
     """The stored state of the request's person; None where it cannot be read."""
     packed = floor.ground.kv.get_many([SHOPPER_PREFIX + request.shopper])[0] if request.shopper else None
     if packed is None:

@@ -7,7 +7,7 @@ import msgspec
 
 import endcap
 from endcap.access import Scope
-from endcap.serving import calls
+from endcap.serving import answers, calls, goods
 from endcap.serving.problems import MEDIA_TYPE, Problem
 
 
@@ -15,6 +15,7 @@ class Documented(NamedTuple):
     """One route: who may call it (None: anybody), the body it takes (None: none), what it answers (None: text).
 
     One that is not `public` is for this release's own commands on the same machine and is left out of the document.
+    The fields of `query` are its parameters.
     """
 
     method: str
@@ -25,6 +26,7 @@ class Documented(NamedTuple):
     answer: type[msgspec.Struct] | None
     failures: tuple[int, ...]
     public: bool = True
+    query: type[msgspec.Struct] | None = None
 
 
 _MEANINGS: Final = {
@@ -83,6 +85,14 @@ ROUTES: Final[dict[str, Documented]] = {
         "get", "/v1/recommendations/{recommendation_id}/next", "What follows a list", "publishable",
         None, calls.RecommendationAnswer, (*_KEYED, 404, 422, 503),
     ),
+    "search": Documented(
+        "get", "/v1/search", "What is found for words, best for this shopper first", "publishable",
+        None, calls.SearchAnswer, (*_KEYED, 404, 422, 503), query=calls.SearchCall,
+    ),
+    "suggestions": Documented(
+        "get", "/v1/search/suggestions", "What to search for, from what is typed so far", "publishable",
+        None, calls.SuggestionsAnswer, (*_KEYED, 422, 503), query=calls.SuggestionsCall,
+    ),
     "events": Documented(
         "post", "/v1/events", "What shoppers did", "publishable", calls.EventsSchema, calls.EventsAnswer,
         (409, *_BODY),
@@ -93,11 +103,11 @@ ROUTES: Final[dict[str, Documented]] = {
     ),
     "items": Documented(
         "put", "/v1/catalog/items", "New and changed items", "secret",
-        calls.CatalogItemsSchema, calls.ItemsAnswer, _BODY,
+        goods.CatalogItemsSchema, calls.ItemsAnswer, _BODY,
     ),
     "decision": Documented(
         "get", "/v1/decisions/{recommendation_id}", "What was decided for one list, and why", "secret",
-        None, calls.DecisionAnswer, (*_KEYED, 404, 503),
+        None, answers.DecisionAnswer, (*_KEYED, 404, 503),
     ),
     "refresh": Documented(
         "post", "/v1/admin/refresh", "Bring new items into every list soon, without training", "admin",
@@ -126,12 +136,17 @@ ROUTES: Final[dict[str, Documented]] = {
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     public = {name: route for name, route in ROUTES.items() if route.public}
-    structs = [struct for route in public.values() for struct in (route.body, route.answer) if struct] + [Problem]
+    structs = [struct for route in public.values() for struct in (route.body, route.answer, route.query) if struct] + [
+        Problem
+    ]
     references, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     by_struct = dict(zip(structs, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for name, route in public.items():
-        paths.setdefault(route.path, {})[route.method] = _operation(name, route, by_struct)
+        operation = paths.setdefault(route.path, {})[route.method] = _operation(name, route, by_struct)
+        if route.query:
+            operation["x-query"] = by_struct[route.query]
+            operation["parameters"] += _parameters(schemas[route.query.__name__])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -145,6 +160,14 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _SCOPES}},
         },
     }
+
+
+def _parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fields of an object, which are all optional, as parameters of a query."""
+    return [
+        {"name": name, "in": "query", "required": False, "schema": field, "description": field.get("description", name)}
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _operation(name: str, route: Documented, schema: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:

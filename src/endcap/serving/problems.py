@@ -1,6 +1,7 @@
 """Errors over HTTP as RFC 9457 problem details, with one entry per field: what was given, expected, and the remedy."""
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
@@ -86,6 +87,14 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise invalid([field_problem(error, body, decoder.type)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise refusal(400, "malformed-json", f"the body ({len(body)} bytes) is not JSON: {_why(error)}") from None
+
+
+def asked(parameters: Mapping[str, str], expected: type[T]) -> T:
+    """The parameters of a query as an `expected`. Raises: Refusal that says which one is wrong."""
+    try:
+        return msgspec.convert(dict(parameters), expected, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid([field_problem(error, msgspec.json.encode(dict(parameters)), expected)]) from None
 
 
 def _why(error: Exception) -> str:

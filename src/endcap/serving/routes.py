@@ -26,19 +26,21 @@ from endcap.serving.calls import (
     MESSAGE_PACK,
     RECORDS,
     BatchCall,
-    CatalogItemsCall,
     EventsCall,
     OffersCall,
     PersonCall,
     RecommendationCall,
     RecordsCall,
+    SearchCall,
     StatusAnswer,
+    SuggestionsCall,
 )
 from endcap.serving.desk import Desk
 from endcap.serving.gate import Bounds, Gate, check_depth, read_body
+from endcap.serving.goods import CatalogItemsCall
 from endcap.serving.meters import Meters
 from endcap.serving.openapi import ROUTES, Documented, document
-from endcap.serving.problems import FieldProblem, Refusal, decode, invalid, refusal, shortened
+from endcap.serving.problems import FieldProblem, Refusal, asked, decode, invalid, refusal, shortened
 
 _RECOMMENDATION: Final = msgspec.json.Decoder(RecommendationCall)
 _PAGE: Final = msgspec.json.Decoder(BatchCall)
@@ -93,15 +95,18 @@ Endpoint: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
 class Doors:
-    """The routes of one server. `desk` is there while the shop is open; before, calls are asked to come back."""
+    """The routes of one server. `desk` is there while the shop is open; before, calls are asked to come back.
+
+    Pages of other packages are given it too: they ask it for the desk, for a turn, and whom a key lets in.
+    """
 
     def __init__(self, gate: Gate, admission: Admission, meters: Meters, bounds: Bounds, repeats: Repeats) -> None:
         self.desk: Desk | None = None
         self.because = "the shop is being opened"
-        self._gate = gate
-        self._admission = admission
+        self.gate = gate
+        self.admission = admission
         self._meters = meters
-        self._bounds = bounds
+        self.bounds = bounds
         self._repeats = repeats
 
     def routes(self) -> list[Route]:
@@ -110,6 +115,8 @@ class Doors:
             "recommendations": self.recommendations,
             "page": self.page,
             "following": self.following,
+            "search": self.search,
+            "suggestions": self.suggestions,
             "events": self.events,
             "offers": self.offers,
             "items": self.items,
@@ -135,25 +142,35 @@ class Doors:
     async def recommendations(self, call: Call) -> Response:
         """A list for one placement."""
         body = await self._json(call)
-        async with self._admission.turn() as waited:
-            return answered(self._open_desk().recommend(decode(_RECOMMENDATION, body), waited))
+        async with self.admission.turn() as waited:
+            return answered(self.open_desk().recommend(decode(_RECOMMENDATION, body), waited))
 
     async def page(self, call: Call) -> Response:
         """The lists of one page."""
         body = await self._json(call)
-        async with self._admission.turn() as waited:
+        async with self.admission.turn() as waited:
             page = decode(_PAGE, body)
-            self._gate.spend_requests(call.key, len(page.requests) - 1)
-            return answered(await self._open_desk().recommend_page(page, waited))
+            self.gate.spend_requests(call.key, len(page.requests) - 1)
+            return answered(await self.open_desk().recommend_page(page, waited))
 
     async def following(self, call: Call) -> Response:
         """What follows a list."""
         given = call.http.query_params.get("k")
         if given is not None and not (re.fullmatch("[0-9]{1,3}", given, re.ASCII) and 1 <= int(given) <= MAX_K):
             raise invalid([FieldProblem("k", shortened(given), f"int from 1 to {MAX_K}")])
-        async with self._admission.turn() as waited:
+        async with self.admission.turn() as waited:
             k = None if given is None else int(given)
-            return answered(self._open_desk().recommend_next(call.http.path_params["recommendation_id"], k, waited))
+            return answered(self.open_desk().recommend_next(call.http.path_params["recommendation_id"], k, waited))
+
+    async def search(self, call: Call) -> Response:
+        """What is found for words."""
+        async with self.admission.turn() as waited:
+            return answered(self.open_desk().search(asked(call.http.query_params, SearchCall), waited))
+
+    async def suggestions(self, call: Call) -> Response:
+        """What to search for."""
+        async with self.admission.turn():
+            return answered(self.open_desk().suggest(asked(call.http.query_params, SuggestionsCall)))
 
     async def events(self, call: Call) -> Response:
         """What shoppers did."""
@@ -164,10 +181,10 @@ class Doors:
         body = await self._json(call)
 
         async def taken() -> bytes:
-            async with self._admission.turn():
+            async with self.admission.turn():
                 events = decode(_EVENTS, body).events
-                spend = partial(self._gate.spend_events, call.key)
-                return msgspec.json.encode(await self._open_desk().take_events(events, spend))
+                spend = partial(self.gate.spend_events, call.key)
+                return msgspec.json.encode(await self.open_desk().take_events(events, spend))
 
         if not repeat:
             return Response(await taken(), media_type="application/json")
@@ -181,49 +198,49 @@ class Doors:
     async def offers(self, call: Call) -> Response:
         """New prices and stocks."""
         body = await self._json(call)
-        async with self._admission.turn():
+        async with self.admission.turn():
             offers = decode(_OFFERS, body).offers
-            self._gate.spend_events(call.key, len(offers))
-            return answered(await self._open_desk().take_offers(offers))
+            self.gate.spend_events(call.key, len(offers))
+            return answered(await self.open_desk().take_offers(offers))
 
     async def items(self, call: Call) -> Response:
         """New and changed items."""
         body = await self._json(call)
-        async with self._admission.turn():
+        async with self.admission.turn():
             items = decode(_ITEMS, body).items
-            self._gate.spend_events(call.key, len(items))
-            return answered(await self._open_desk().take_items(items))
+            self.gate.spend_events(call.key, len(items))
+            return answered(await self.open_desk().take_items(items))
 
     async def refresh(self, _: Call) -> Response:
         """New items into every list."""
-        self._open_desk().refresher.soon()
+        self.open_desk().refresher.soon()
         return answered(StatusAnswer("asked", "a refresh starts within seconds; /metrics counts it"))
 
     async def records(self, call: Call) -> Response:
         """Rows and log entries of an import."""
-        body = await read_body(call.http, replace(self._bounds, body_bytes=MAX_RECORDS_BYTES), MESSAGE_PACK)
+        body = await read_body(call.http, replace(self.bounds, body_bytes=MAX_RECORDS_BYTES), MESSAGE_PACK)
         try:
             records = _RECORDS.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"the body is no call of {RECORDS}: {error}") from None
-        async with self._admission.turn():
-            self._gate.spend_events(call.key, len(records.entries) + len(records.rows))
-            told = await self._open_desk().take_records(records)
+        async with self.admission.turn():
+            self.gate.spend_events(call.key, len(records.entries) + len(records.rows))
+            told = await self.open_desk().take_records(records)
             return Response(msgspec.msgpack.encode(told), media_type=MESSAGE_PACK)
 
     async def erasures(self, call: Call) -> Response:
         """One person is forgotten."""
         person = one_person(decode(_PERSON, await self._json(call)))
-        return answered(await self._open_desk().erase(person.user_id, person.visitor_id))
+        return answered(await self.open_desk().erase(person.user_id, person.visitor_id))
 
     async def exports(self, call: Call) -> Response:
         """What is held about one person."""
         person = one_person(decode(_PERSON, await self._json(call)))
-        return answered(await self._open_desk().export(person.user_id, person.visitor_id))
+        return answered(await self.open_desk().export(person.user_id, person.visitor_id))
 
     async def decision(self, call: Call) -> Response:
         """What was decided for one list, and why."""
-        return answered(self._open_desk().decision(call.http.path_params["recommendation_id"]))
+        return answered(self.open_desk().decision(call.http.path_params["recommendation_id"]))
 
     async def healthz(self, _: Call) -> Response:
         """The process answers."""
@@ -245,11 +262,12 @@ class Doors:
         return Response(msgspec.json.encode(document()), media_type="application/json")
 
     async def _json(self, call: Call) -> bytes:
-        body = await read_body(call.http, self._bounds, "application/json")
+        body = await read_body(call.http, self.bounds, "application/json")
         check_depth(body)
         return body
 
-    def _open_desk(self) -> Desk:
+    def open_desk(self) -> Desk:
+        """The desk. Raises: Refusal 503 while the shop is being opened."""
         if self.desk is None:
             raise refusal(503, "not-ready", self.because, retry_after_s=1)
         return self.desk
@@ -265,9 +283,9 @@ class Doors:
             try:
                 key = NOBODYS
                 if route.scope is not None:
-                    key = self._gate.caller(http, route.scope)
+                    key = self.gate.caller(http, route.scope)
                     known["key"] = key.id
-                    allowance = self._gate.spend_requests(key, 1)
+                    allowance = self.gate.spend_requests(key, 1)
                 response = await endpoint(Call(http, key))
             except Refusal as refused:
                 response = refused.response()

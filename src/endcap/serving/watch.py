@@ -20,7 +20,7 @@ import structlog
 from endcap.backends.registry import Registry
 from endcap.domain.arrays import NO_ROWS
 from endcap.domain.events import Events, Kind
-from endcap.domain.requests import Request
+from endcap.domain.requests import Query, Request
 from endcap.errors import BackendUnavailable, InvalidPolicy, InvalidSettings, SnapshotRejected
 from endcap.policy import Policy, parse_policy
 from endcap.serving.lists import RUNGS
@@ -154,7 +154,7 @@ class Refresher:
         return done
 
 
-def warm(snapshot: Snapshot, policy: Policy) -> None:
+def warm(snapshot: Snapshot, policy: Policy, query: Query) -> None:
     """Answer each placement on each rung, for newcomers and people with a history, on a shelf of its own.
 
     Arrays come as in real calls, read-only ones too, since a kernel is compiled for each kind.
@@ -176,6 +176,7 @@ def warm(snapshot: Snapshot, policy: Policy) -> None:
             plain,
             replace(plain, anchors=some[:1], exclude=NO_ROWS, filter="price IS NULL"),
             replace(plain, anchors=some[:4], session=session),
+            replace(plain, query=query),
         )
         for request, shopper, rung in product(calls, (NEWCOMER, known), RUNGS):
             rung.answer(request, State(shopper, shelf), snapshot, policy)

@@ -5,13 +5,14 @@ import gc
 import ipaddress
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from endcap.access import KeyFile, Rate, Repeats, Scope
@@ -28,11 +29,19 @@ MOST_HEAD_BYTES: Final = 65_536
 _USES_S: Final = 60
 
 
+Pages: TypeAlias = Callable[[Doors], Sequence[BaseRoute]]
+"""Routes that another package puts beside the API's own; each of its answers may set headers of its own."""
+
+
 class Hooks(NamedTuple):
-    """Called once the shop is open; called when it cannot be opened or kept open, and the server must end."""
+    """Called once the shop is open; called when it cannot be opened or kept open, and the server must end.
+
+    `pages` are asked for their routes once, before the shop is open.
+    """
 
     opened: Callable[[], None]
     failed: Callable[[BaseException], None]
+    pages: Sequence[Pages] = ()
 
 
 def application(
@@ -76,7 +85,8 @@ def application(
             await opening
 
     answers: dict[Any, Any] = {HTTPException: on_http, Exception: on_bug}
-    asgi = Starlette(routes=doors.routes(), lifespan=life, exception_handlers=answers)
+    routes = [*doors.routes(), *(route for pages in hooks.pages for route in pages(doors))]
+    asgi = Starlette(routes=routes, lifespan=life, exception_handlers=answers)
     asgi.router.redirect_slashes = False
     return Front(asgi, options.cors_origins, doors.open_to_browsers, options.access_log)
 
@@ -192,8 +202,11 @@ def log_to_stderr() -> None:
     )
 
 
-def listening(host: str, port: int, *, keyed: bool) -> socket.socket:
-    """A socket that listens; without keys on a loopback address only. Raises: InvalidSettings."""
+def listening(host: str, port: int, *, keyed: bool, pages: bool = False) -> socket.socket:
+    """A socket that listens; without keys, and with `pages` for trying out, on a loopback address only.
+
+    Raises: InvalidSettings.
+    """
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -202,6 +215,11 @@ def listening(host: str, port: int, *, keyed: bool) -> socket.socket:
         raise InvalidSettings(
             f'serving.host is {host}, where anybody could reach it, and serving.keys is "off"; expected a loopback '
             'address such as 127.0.0.1, or serving.keys = "required"'
+        )
+    if not loopback and pages:
+        raise InvalidSettings(
+            f"serving.host is {host}, where anybody could reach it, and serving.storefront is on, which lets everybody "
+            "look as anybody; expected a loopback address such as 127.0.0.1, or serving.storefront = false"
         )
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

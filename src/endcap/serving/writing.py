@@ -17,11 +17,13 @@ from endcap.backends.log import Appended, Entry, Log, Record
 from endcap.backends.log.bodies import Noun, pack, unpack
 from endcap.domain.catalog import Change
 from endcap.domain.decisions import Decision
-from endcap.domain.events import Event
+from endcap.domain.events import MOST_DWELL, Event
 from endcap.domain.ids import NOBODY, ItemKey
+from endcap.domain.lines import TEXTS
 from endcap.domain.money import MAX_MINOR
 from endcap.domain.people import Link
 from endcap.errors import BackendUnavailable, EndcapError, InvalidRequest
+from endcap.ingest.texts import MAX_TERMS
 from endcap.privacy import Identities
 from endcap.serving.edge import AHEAD
 from endcap.serving.meters import Meters
@@ -169,6 +171,7 @@ def _numbers(noun: Noun, latest: int) -> Iterator[tuple[str, int | None, tuple[i
     if isinstance(noun, Event):
         yield from (("time", noun.time, (0, latest)), ("received", noun.received, (0, latest)))
         yield from (("session", noun.session, _INT64), ("basket", noun.basket, _INT64))
+        yield from (("dwell", noun.dwell, (0, MOST_DWELL)), ("scrolled", noun.scrolled, (0, 100)))
         for line in noun.lines:
             yield from (("quantity", line.quantity, (1, MAX_QUANTITY)), ("price", line.price, _MONEY))
     elif isinstance(noun, Change):
@@ -183,8 +186,8 @@ def _sizes(noun: Noun) -> Iterator[tuple[str, int, Sequence[int]]]:
     """The lengths of `noun`'s keys, words and lists, each with those that fit."""
     if isinstance(noun, Event):
         yield from (("shopper", len(noun.shopper), _KEY), ("lines", len(noun.lines), range(1, MOST_LINES + 1)))
-        words = ("region", "placement", "recommendation_id")
-        yield from ((name, len(getattr(noun, name)), range(MAX_WORD + 1)) for name in words)
+        most = {name: MAX_TERMS if name == "terms" else MAX_WORD for name in TEXTS}
+        yield from ((name, len(getattr(noun, name)), range(most[name] + 1)) for name in TEXTS)
     elif isinstance(noun, Link):
         yield from (("device", len(noun.device), _KEY), ("shopper", len(noun.shopper), _KEY))
         yield "user", len(noun.user), (0, *_KEY)
