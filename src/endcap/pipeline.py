@@ -22,7 +22,7 @@ from endcap.retrieval.neighbours import Neighbours
 from endcap.retrieval.pool import leading, pool_among, pool_of, pool_of_found
 from endcap.retrieval.search import SEARCH
 from endcap.snapshot import Snapshot
-from endcap.state import Moment, State, observe
+from endcap.state import Moment, State
 
 POOLS_OF_K: Final = 4
 """A filter that leaves fewer than so many times k of the pool is asked of more than the pool."""
@@ -63,7 +63,7 @@ class Ranking:
 def candidates(request: Request, state: State, snapshot: Snapshot, policy: Policy) -> Candidates:
     """What the sources propose, or the request names, and the rules admit, with its features."""
     placement = policy.placement(request.placement)
-    moment = observe(request, state.shopper, state.shelf)
+    moment = state.moment(request)
     proposed, recovered = _pool(request, moment, snapshot, placement)
     pool, dropped = slate.admit(placement, request, moment, proposed)
     fit = slate.fit(placement, request, moment)
@@ -181,7 +181,7 @@ def matching(request: Request, state: State, snapshot: Snapshot, policy: Policy)
     if found is None:
         return NO_ROWS
     rows = found.rows[: found.matches]
-    fit = slate.fit(policy.placement(request.placement), request, observe(request, state.shopper, state.shelf))
+    fit = slate.fit(policy.placement(request.placement), request, state.moment(request))
     return rows if fit is None else rows[fit(rows)]
 
 

@@ -34,10 +34,9 @@ DEFAULT_POLICY: Final = """\
 quota = 80
 purchased = "show"
 most_per_brand = 0
-most_per_category = 6
+most_per_category = 8
 new_items = 1
-diversity = 0.05
-breadth = 0.35
+breadth = 0.4
 
 [placements.home.quotas]
 personal = 200

@@ -12,7 +12,7 @@ from endcap.errors import GateRefused
 from endcap.evaluation import Contender, Contest, Evaluation, LayerFigures, Split, measure, to_json
 from endcap.evaluation.results import Chance
 from endcap.ranking.calibration import Calibration
-from endcap.state import NEWCOMER, Shelf, State
+from endcap.state import NEWCOMER, KeptState, Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
 ITEMS = 60
@@ -250,11 +250,17 @@ def test_a_target_tied_at_the_twentieth_place_is_not_within_it() -> None:
 
 
 def test_the_clock_is_told_a_list_for_which_nothing_is_remembered() -> None:
-    forgotten: list[int] = []
-    asked = replace(contest(POPULARITY, HYBRID), forget=lambda: forgotten.append(1))
+    kept: list[bool] = []
+
+    def ranked(request: Request, state: State) -> Ranked:
+        kept.append(isinstance(state, KeptState))
+        return POPULARITY.rank(request, state)  # type: ignore[return-value]
+
+    asked = contest(Contender("popularity", ranked), HYBRID)
     found = measure(asked, [case(number, [1]) for number in range(21)], silent)
 
-    assert len(forgotten) == 4
+    assert kept.count(False) == 2, "for the clock"
+    assert kept.count(True) == 2 * 21, "the mixed list and the one of new items"
     assert set(found.seconds) == {"popularity", "hybrid"}
     assert all(0 <= seconds < 1 for seconds in found.seconds.values())
 

@@ -12,13 +12,10 @@ from endcap.domain.catalog import Change
 from endcap.domain.events import Kind
 from endcap.domain.ids import ItemKey
 from endcap.domain.instants import DAY, HOUR, parse_day
-from endcap.domain.pools import Proposal
-from endcap.domain.requests import Request
 from endcap.errors import GateRefused
 from endcap.evaluation import Evaluation, Split, evaluate, to_json
-from endcap.evaluation.ladder import Remembered, _interactions
+from endcap.evaluation.ladder import _interactions
 from endcap.policy import DEFAULT_POLICY, parse_policy
-from endcap.state import NEWCOMER, Moment, Shelf, observe
 from endcap.training import Corpus
 
 ITEMS, SHOPPERS, BASKETS = 40, 60, 8
@@ -155,27 +152,6 @@ def test_only_an_interaction_before_the_split_keeps_an_item_from_being_cold() ->
 
     assert np.flatnonzero(_interactions(shown, SPLIT.at)).tolist() == [7]
     assert _interactions(shown, SPLIT.at)[7] == 2
-
-
-def test_a_source_is_asked_once_a_request_until_it_is_to_forget() -> None:
-    class Counting:
-        name, asked = "counting", 0
-
-        def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
-            self.asked += 1
-            return Proposal(np.arange(limit, dtype=np.int32), np.ones(limit, np.float32))
-
-    counting, request = Counting(), Request("home", 1, 1, 4)
-    moment = observe(request, NEWCOMER, Shelf())
-    source = Remembered(counting)
-    first = source.propose(request, moment, 5)
-    assert source.propose(request, moment, 5) is first
-    assert counting.asked == 1
-    assert len(source.propose(request, moment, 6).rows) == 6
-    source.propose(replace(request), moment, 6)
-    source.forget()
-    source.propose(request, moment, 6)
-    assert counting.asked == 4
 
 
 @pytest.mark.parametrize(

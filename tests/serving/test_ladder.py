@@ -27,7 +27,9 @@ def floor(trained: Path) -> Iterator[Floor]:
 def situation(floor: Floor) -> Situation:
     packed = floor.ground.kv.get_many([SHOPPER_PREFIX + keyed_hash(floor.ground.secret, "visitor", "v3")])[0]
     assert packed
-    return Situation(Shopper.unpacked(packed), floor.shelf, floor.current(), floor.ground.policy(), 0.0)
+    return Situation(
+        State(Shopper.unpacked(packed), floor.shelf), floor.shelf, floor.current(), floor.ground.policy(), 0.0
+    )
 
 
 REQUEST = Request("home", app.now_ms(), 7, 10)
@@ -48,7 +50,7 @@ REQUEST = Request("home", app.now_ms(), 7, 10)
 def test_the_first_rung_that_nothing_keeps_from_it_answers(
     situation: Situation, waited: float, readable: bool, rung: str, codes: tuple[str, ...]
 ) -> None:
-    found = replace(situation, waited=waited, shopper=situation.shopper if readable else None)
+    found = replace(situation, waited=waited, state=situation.state if readable else None)
     decision = walk(REQUEST, found)
     assert (decision.rung, decision.degraded) == (rung, codes)
     assert len(decision.slate) == 10
@@ -56,8 +58,8 @@ def test_the_first_rung_that_nothing_keeps_from_it_answers(
 
 @pytest.mark.parametrize("rung", [rung.name for rung in RUNGS])
 def test_stock_exclusions_and_anchors_bind_on_every_rung(situation: Situation, floor: Floor, rung: str) -> None:
-    state = State(situation.shopper or NEWCOMER, floor.shelf)
-    versions = situation.snapshot, situation.policy
+    assert situation.state
+    state, versions = situation.state, (situation.snapshot, situation.policy)
     free = answer(rung, REQUEST, state, versions)
     first, second, third = (shown.row for shown in free.slate[:3])
     bound = replace(REQUEST, k=200, exclude=np.array([first], np.int32), anchors=np.array([second], np.int32))
@@ -75,7 +77,8 @@ def test_the_rungs_without_state_give_a_person_what_a_stranger_gets(
     situation: Situation, floor: Floor, rung: str
 ) -> None:
     versions = situation.snapshot, situation.policy
-    known = answer(rung, REQUEST, State(situation.shopper or NEWCOMER, floor.shelf), versions)
+    assert situation.state
+    known = answer(rung, REQUEST, situation.state, versions)
     stranger = answer(rung, REQUEST, State(NEWCOMER, floor.shelf), versions)
     assert known.slate == stranger.slate
     assert known.offsets.shopper == 0

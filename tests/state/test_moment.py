@@ -1,12 +1,14 @@
 """The moment: what one request sees of a shopper, on groups and not beyond its time."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from endcap.domain.catalog import Change
 from endcap.domain.events import Events, Kind
 from endcap.domain.instants import DAY, MINUTE
 from endcap.domain.requests import Request
-from endcap.state import NEWCOMER, Memory, Shelf, Shopper, fold, observe
+from endcap.state import NEWCOMER, KeptState, Memory, Shelf, Shopper, fold, observe
 
 AT = 1_700_000_000_000
 
@@ -93,3 +95,40 @@ def test_an_event_that_was_posted_and_is_sent_along_as_well_counts_once() -> Non
     moment = observe(request(session=sent), known, shelf())
     assert moment.recent.row.tolist() == [1, 2]
     assert moment.lines == 2
+
+
+def test_lists_of_a_page_share_a_moment_until_something_that_it_depends_on_is_another() -> None:
+    known, goods = shopper((20 * MINUTE, 1, Kind.VIEW)), shelf()
+    state, home = KeptState(known, goods), request()
+    moment = state.moment(home)
+    assert state.moment(replace(home, placement="new", k=3, exclude=np.array([2], np.int32))) is moment
+    others = (
+        replace(home, at=AT + 1),
+        replace(home, anchors=np.array([4], np.int32)),
+        replace(home, region="FR"),
+        replace(home, consent=False),
+        replace(home, session=events((MINUTE, 3, Kind.VIEW))),
+        replace(home, session=events((MINUTE, 3, Kind.CART))),
+    )
+    seen = [state.moment(each) for each in others]
+    assert len({id(each) for each in (moment, *seen)}) == len(others) + 1
+    assert all(
+        np.array_equal(one.trail.rows, observe(each, known, goods).trail.rows)
+        for one, each in zip(seen, others, strict=True)
+    )
+    goods.offset += 1
+    assert state.moment(home) is not moment
+
+
+def test_what_is_worked_out_of_a_moment_is_worked_out_once_by_each() -> None:
+    done: list[str] = []
+
+    def work(name: str) -> str:
+        done.append(name)
+        return name
+
+    moment, one, other = observe(request(), NEWCOMER, shelf()), object(), object()
+    asked = [(one, 5, "a"), (one, 5, "b"), (one, 6, "c"), (other, 5, "d"), (other, 5, "e")]
+    told = [moment.once(by, detail, lambda name=name: work(name)) for by, detail, name in asked]  # type: ignore[misc]
+    assert told == ["a", "a", "c", "d", "d"]
+    assert done == ["a", "c", "d"]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from endcap.domain.events import Kind
+from endcap.domain.events import Events, Kind
 from endcap.domain.instants import DAY
 from endcap.domain.requests import Request
 from endcap.features.journeys import Journeys
 from endcap.retrieval.journeys import Onward
 from endcap.retrieval.tables import Table
-from endcap.state import NEWCOMER, Memory, Moment, Shelf, observe
+from endcap.state import NEWCOMER, Memory, Moment, Shelf, fold, observe
 from endcap.training import Shop
 from endcap.training.folds import ends
 from endcap.training.profile import REVIEWS, SESSIONS
@@ -67,8 +67,25 @@ def test_journeys_tell_where_visits_turn_after_the_categories_of_this_one_and_of
     assert not len(onward.turns(moment_of(found, anchors=()), np.array([6], np.int32)))
 
 
-def moment_of(journeys: Journeys, anchors: tuple[int, ...]) -> Moment:
+def test_what_somebody_did_before_tells_where_a_visit_turns_that_has_begun() -> None:
+    """All begin with 3, and who was in 1 before goes on to 4, the others to 5; nobody begins with 4 or 5."""
+    lines = []
+    for person in range(40):
+        for day, items in enumerate(((2,), (3, 5)) if person % 2 else ((1,), (3, 4))):
+            lines += [(person, START + (day + 3 * person) * DAY + item, Kind.VIEW, item) for item in items]
+    history = corpus_of(lines).history()
+    found = fit_journeys(history, np.arange(6, dtype=np.int32), Memory(step_decay=0.9, half_life_days=30, most=9))
+    assert found.across[1, 4] == found.across[1, 5] == 0
+    assert found.besides[1, 4] > 0 > found.besides[1, 5]
+    before = {row: moment_of(found, anchors=(3,), before=row) for row in (1, 2)}
+    assert [int(found.turns(moment).argmax()) for moment in before.values()] == [4, 5]
+    assert found.told(before[1])[1].tolist() == found.besides[1].tolist()
+    assert found.told(moment_of(found, anchors=(), before=1))[1].tolist() == found.across[1].tolist()
+
+
+def moment_of(journeys: Journeys, anchors: tuple[int, ...], before: int = -1) -> Moment:
     shelf = Shelf()
     shelf.reserve(len(journeys.category))
+    view = Events(*(np.array([each]) for each in (START - DAY, np.int32(before), np.uint8(Kind.VIEW), 0)))
     request = Request("product", START, 1, 10, anchors=np.array(anchors, np.int32))
-    return observe(request, NEWCOMER, shelf)
+    return observe(request, NEWCOMER if before < 0 else fold(NEWCOMER, view), shelf)

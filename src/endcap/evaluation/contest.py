@@ -20,7 +20,7 @@ from endcap.evaluation.predictions import Collector
 from endcap.evaluation.results import Evaluation, Split
 from endcap.evaluation.tally import Candidates, Census, Listing, Outcomes, Reliability, Tally, Units
 from endcap.ranking.calibration import UNCALIBRATED, Calibration
-from endcap.state import Shelf, State
+from endcap.state import KeptState, Shelf, State
 from endcap.training import Case, LeftOut, Protocol
 
 REPORT_EVERY: Final = 250
@@ -45,8 +45,8 @@ class Contest:
     """What is compared: contenders from the lowest layer up, and the layers left out with the reason.
 
     `propose` gives each source's first 100 rows for a request; `interactions` int64 [rows] counts those of each row
-    that are learned from; `calibration` is that of the last contender's scores. `forget` lets go of what contenders
-    share, so that one that is asked next does all its work. With `truth`, cases of which it knows nothing are left out.
+    that are learned from; `calibration` is that of the last contender's scores. With `truth`, cases of which it
+    knows nothing are left out.
     """
 
     protocol: Protocol
@@ -55,7 +55,6 @@ class Contest:
     left_out: tuple[LeftOut, ...]
     propose: Callable[[Request, State], Mapping[str, Rows]]
     interactions: Ints
-    forget: Callable[[], None] = lambda: None
     calibration: Calibration = UNCALIBRATED
     truth: Truth | None = None
 
@@ -113,34 +112,34 @@ class Account:
         strata = self._census.take(case)
         if (len(self._units) - 1) % TIMED_EVERY == 0:
             self._time(case)
-        listings = [contender.rank(case.request, case.state) for contender in contest.contenders]
+        state = KeptState(case.state.shopper, case.state.shelf)  # what contenders share is worked out once
+        listings = [contender.rank(case.request, state) for contender in contest.contenders]
         for tally, listing in zip(self._tallies, listings, strict=True):
             tally.mixed(case, strata, listing)
             if outcomes:
                 tally.true(outcomes, listing)
         self._reliability.take(case, listings[-1])
         self._best.add(case.id, listings[-1].rows, listings[-1].scores)
-        self._candidates.add(case.targets, contest.propose(case.request, case.state), listings[-1].rows)
+        self._candidates.add(case.targets, contest.propose(case.request, state), listings[-1].rows)
         if contest.protocol == "next-basket":
-            self._discover(case)
+            self._discover(case, state)
         self._shelf = case.state.shelf
 
     def _time(self, case: Case) -> None:
         self._timed += 1
         for contender in self._contest.contenders:
-            self._contest.forget()
             began = perf_counter()
             contender.rank(case.request, case.state)
             self._seconds[contender.name] += perf_counter() - began
 
-    def _discover(self, case: Case) -> None:
+    def _discover(self, case: Case, state: State) -> None:
         new = np.setdiff1d(case.targets, case.bought)
         if not len(new):
             return
         self._discovery_units.add(case)
         request = replace(case.request, exclude=np.union1d(case.request.exclude, case.bought))
         for tally, contender in zip(self._tallies, self._contest.contenders, strict=True):
-            tally.discovery(new, contender.rank(request, case.state))
+            tally.discovery(new, contender.rank(request, state))
 
     def summed_up(self) -> Evaluation:
         """The evaluation of all that was taken in; items count as rankable if sellable at first, at last, or shown."""

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from endcap import pipeline
 from endcap.domain.arrays import Ints, Rows
 from endcap.domain.events import Kind
-from endcap.domain.pools import Proposal
 from endcap.domain.requests import Request
 from endcap.evaluation.contest import Contender, Contest, Report, Truth, measure
 from endcap.evaluation.datasets import Dataset
@@ -20,10 +19,9 @@ from endcap.evaluation.results import Evaluation, Split, Terms
 from endcap.evaluation.stages import inner_folds, outer_fold
 from endcap.evaluation.tally import Listing
 from endcap.policy import DEFAULT_POLICY, Policy, parse_policy
-from endcap.retrieval import Source
-from endcap.retrieval.pool import HEARD
+from endcap.retrieval.pool import HEARD, proposed
 from endcap.snapshot import Snapshot
-from endcap.state import Moment, State, observe
+from endcap.state import State
 from endcap.training import Corpus, Layer, Layers, Protocol, cases, train_layers
 from endcap.training.fit import layers_of, learn_fold, quota_policy
 from endcap.training.folds import Folds, asked_cases, standing
@@ -107,41 +105,10 @@ def _named(dataset: Dataset, history: History, target: int) -> str:
 
 
 def _contest(protocol: Protocol, split: Split, trained: Layers, policy: Policy, interactions: Ints) -> Contest:
-    """The layers of `trained` as contenders who ask each source once a request."""
-    told: dict[str, Remembered] = {}
-    layers = []
-    for layer in trained.layers:
-        sources = [told.setdefault(source.name, Remembered(source)) for source in layer.snapshot.sources]
-        layers.append(layer._replace(snapshot=replace(layer.snapshot, sources=tuple(sources))))
-
-    def forget() -> None:
-        for source in told.values():
-            source.forget()
-
-    contenders = tuple(_contender(layer, policy) for layer in layers)
-    best = layers[-1].snapshot
-    return Contest(
-        protocol, split, contenders, trained.left_out, _proposer(best), interactions, forget, best.ranker.calibration
-    )
-
-
-class Remembered:
-    """A source that, asked again for the same request, says what it said."""
-
-    def __init__(self, source: Source) -> None:
-        self.name = source.name
-        self._source = source
-        self._said: tuple[Request, int, Proposal] | None = None
-
-    def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
-        """As the source; a request belongs to one moment."""
-        if self._said is None or self._said[0] is not request or self._said[1] != limit:
-            self._said = request, limit, self._source.propose(request, moment, limit)
-        return self._said[2]
-
-    def forget(self) -> None:
-        """Ask the source anew next time."""
-        self._said = None
+    """The layers of `trained` as contenders."""
+    contenders = tuple(_contender(layer, policy) for layer in trained.layers)
+    best, left_out = trained.layers[-1].snapshot, trained.left_out
+    return Contest(protocol, split, contenders, left_out, _proposer(best), interactions, best.ranker.calibration)
 
 
 def _contender(layer: Layer, policy: Policy) -> Contender:
@@ -152,11 +119,11 @@ def _contender(layer: Layer, policy: Policy) -> Contender:
 
 
 def _proposer(snapshot: Snapshot) -> Callable[[Request, State], Mapping[str, Rows]]:
-    def proposed(request: Request, state: State) -> Mapping[str, Rows]:
-        moment = observe(request, state.shopper, state.shelf)
-        return {source.name: source.propose(request, moment, HEARD).rows[:REACH] for source in snapshot.sources}
+    def asked(request: Request, state: State) -> Mapping[str, Rows]:
+        moment = state.moment(request)
+        return {source.name: proposed(source, request, moment, HEARD).rows[:REACH] for source in snapshot.sources}
 
-    return proposed
+    return asked
 
 
 def _interactions(corpus: Corpus, split: int) -> Ints:

@@ -22,15 +22,18 @@ _LEAST: Final = np.float32(1e-9)
 class Journeys:
     """Natural logarithms by category code (0: none, never told of).
 
-    `share` float32 [c] is that of a category among all that visits turn to; float32 [c, c] are the lifts on it,
-    `within` after another category of the same visit, `across` after one of earlier visits. `category` int32 [rows]
-    are the codes of rows.
+    `share` float32 [c] is that of a category among all that visits turn to; float32 [c, c] are the lifts on it:
+    `within` after another category of the same visit; `across` after one of earlier visits, for where a visit begins;
+    `besides` after one of earlier visits, for where a visit turns that has begun, beside what `within` says: campers
+    seldom begin with toys, yet of all who look at toys they turn to tents for kids. `category` int32 [rows] are the
+    codes of rows.
     """
 
     category: Rows
     share: Floats
     within: Floats
     across: Floats
+    besides: Floats
     memory: Memory
 
     def turns(self, moment: Moment) -> Floats:
@@ -49,10 +52,14 @@ class Journeys:
 
     def told(self, moment: Moment) -> tuple[Floats, Floats]:
         """The mean log-lifts float32 [c] by this visit and by earlier ones; NaN where there is none to tell."""
+        return moment.once(self, "told", lambda: self._told(moment))
+
+    def _told(self, moment: Moment) -> tuple[Floats, Floats]:
         rows, weights = moment.trail.strengths(self.memory)
         here = moment.trail.here[: len(rows)]
         codes = self.codes(rows)
-        return _mean(self.within, codes[here], weights[here]), _mean(self.across, codes[~here], weights[~here])
+        earlier = self.besides if codes[here].any() else self.across
+        return _mean(self.within, codes[here], weights[here]), _mean(earlier, codes[~here], weights[~here])
 
 
 @compiled

@@ -15,4 +15,4 @@ class Source(Protocol):
         """The name under which quotas, votes and features are kept."""
 
     def propose(self, request: Request, moment: Moment, limit: int) -> Proposal:
-        """At most `limit` proposals. Pure: equal arguments give equal bytes."""
+        """At most `limit` proposals. Pure: equal moments and limits give equal bytes, whichever list asks."""

@@ -32,11 +32,16 @@ def pool_of(
     limits = np.array([placement.quotas.get(source.name, placement.quota) for source in sources], np.int64)
     reach = HEARD if fit is None else REACH
     proposals = [
-        source.propose(request, moment, max(reach, limit))
+        proposed(source, request, moment, max(reach, limit))
         for source, limit in zip(sources, limits.tolist(), strict=True)
     ]
     names = tuple(source.name for source in sources)
     return merged(names, proposals, limits) if fit is None else merged(names, *_deeper(proposals, limits, fit))
+
+
+def proposed(source: Source, request: Request, moment: Moment, limit: int) -> Proposal:
+    """What `source` proposes at `moment`, whichever list it is for."""
+    return moment.once(source, limit, lambda: source.propose(request, moment, limit))
 
 
 def pool_among(sources: Sequence[Source], rows: Rows, request: Request, moment: Moment) -> Pool:
@@ -47,7 +52,7 @@ def pool_among(sources: Sequence[Source], rows: Rows, request: Request, moment: 
 
 def pool_of_found(name: str, found: Proposal, sources: Sequence[Source], request: Request, moment: Moment) -> Pool:
     """Exactly what is `found`, in its order, with its votes under `name` and those of the sources that propose it."""
-    proposals = [found, *(source.propose(request, moment, REACH) for source in sources)]
+    proposals = [found, *(proposed(source, request, moment, REACH) for source in sources)]
     limits = np.zeros(len(proposals), np.int64)
     limits[0] = len(found.rows)
     return merged((name, *(source.name for source in sources)), proposals, limits)

@@ -51,7 +51,7 @@ from endcap.serving.calls import (
 )
 from endcap.serving.edge import Posted, Understood, WrongFields
 from endcap.serving.floor import Floor, Options
-from endcap.serving.lists import Chosen, Explored, all_shown, decided, explored, follow, understand, without
+from endcap.serving.lists import Chosen, Explored, Known, all_shown, decided, explored, follow, understand, without
 from endcap.serving.meters import Meters
 from endcap.serving.problems import Refusal, entry_problem, refusal, shortened, within
 from endcap.serving.watch import Refresher, Watch, warm
@@ -160,20 +160,22 @@ class Desk:
         return len(rows), facets(policy.placement(request.placement), request, shelf, rows) if wanted else []
 
     async def recommend_page(self, call: BatchCall, waited_s: float) -> BatchAnswer:
-        """A list for each request of a page, none with what stands above it. Raises: Refusal with nothing recorded."""
-        page = []
+        """A list for each request of a page, none with what stands above it, all of one instant.
+
+        Raises: Refusal with nothing recorded.
+        """
+        page, known, at = [], Known(self.floor), self._clocks.now()
         for index, request in enumerate(call.requests):
-            chosen = self._chosen(waited_s)
+            chosen = self._chosen(waited_s)._replace(at=at)
             try:
                 page.append((chosen, understand(self.floor, request, chosen)))
             except Refusal as refused:
                 raise within(f"requests[{index}]", refused) from None
         shown, answers = NO_ROWS, []
         for chosen, understood in page:
-            if self._gone(understood.request):  # while the lists above were made
-                decision = self._decided(chosen, without(understood.of_nobody(), shown))
-            else:
-                decision = self._decided(chosen, without(understood, shown))
+            gone = self._gone(understood.request)  # while the lists above were made
+            whose = understood.of_nobody() if gone else understood
+            decision = self._decided(chosen, without(whose, shown), known)
             shown = all_shown(decision)
             answers.append(recommendation(chosen.recommendation_id, decision, self.floor.showcase))
             await asyncio.sleep(0)
@@ -209,10 +211,10 @@ class Desk:
         decision = self._decided(chosen, understood)
         return recommendation(chosen.recommendation_id, decision, self.floor.showcase)
 
-    def _decided(self, chosen: Chosen, understood: Understood) -> Decision:
+    def _decided(self, chosen: Chosen, understood: Understood, known: Known | None = None) -> Decision:
         snapshot = self._snapshot()
         started = self._clocks.steady()
-        decision = decided(self.floor, snapshot, understood, chosen)
+        decision = decided(known or Known(self.floor), snapshot, understood, chosen)
         self._journal.record(chosen.recommendation_id, decision)
         self._meters.recommend_seconds.observe(self._clocks.steady() - started)
         self._count(decision)

@@ -31,7 +31,7 @@ from endcap.serving.edge import Moment, Understood
 from endcap.serving.floor import Floor
 from endcap.serving.problems import FieldProblem, refusal, shortened
 from endcap.snapshot import Snapshot
-from endcap.state import NEWCOMER, Shelf, Shopper, State
+from endcap.state import NEWCOMER, KeptState, Shelf, Shopper, State
 
 T = TypeVar("T")
 
@@ -41,12 +41,12 @@ POPULAR: Final = "popularity"
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a request finds: the shopper (None where stored state cannot be read), and how long it waited.
+    """What a request finds: all that was known (None where stored state cannot be read), and how long it waited.
 
     `waited` is a share of the deadline: 1 is all of it.
     """
 
-    shopper: Shopper | None
+    state: State | None
     shelf: Shelf
     snapshot: Snapshot
     policy: Policy
@@ -70,7 +70,7 @@ def _late(situation: Situation) -> str:
 
 
 def _unread(situation: Situation) -> str:
-    return "shopper_state_unreadable" if situation.shopper is None else ""
+    return "shopper_state_unreadable" if situation.state is None else ""
 
 
 def _nothing(_: Situation) -> str:
@@ -112,7 +112,7 @@ def walk(request: Request, situation: Situation) -> Decision:
     for rung in RUNGS:
         code = rung.hindrance(situation)
         if not code:
-            state = State(situation.shopper or NEWCOMER, situation.shelf)
+            state = situation.state or State(NEWCOMER, situation.shelf)
             decision = answer(rung.name, request, state, (situation.snapshot, situation.policy))
             return replace(decision, degraded=tuple(codes))
         if code not in codes:
@@ -141,7 +141,7 @@ class Chosen(NamedTuple):
 
 def decide(floor: Floor, snapshot: Snapshot, call: RecommendationCall, chosen: Chosen) -> Decision:
     """The decision for `call`, from what is known now. Raises: Refusal."""
-    return decided(floor, snapshot, understand(floor, call, chosen), chosen)
+    return decided(Known(floor), snapshot, understand(floor, call, chosen), chosen)
 
 
 def understand(floor: Floor, call: RecommendationCall, chosen: Chosen) -> Understood:
@@ -150,11 +150,26 @@ def understand(floor: Floor, call: RecommendationCall, chosen: Chosen) -> Unders
     return floor.edge.request(call, Moment(chosen.at, seed_of(chosen.recommendation_id)))
 
 
-def decided(floor: Floor, snapshot: Snapshot, understood: Understood, chosen: Chosen) -> Decision:
+class Known:
+    """Whom the calls of one page are of: everybody is looked up once, and lists that see the same share it."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self._states: dict[bytes, State | None] = {}
+
+    def state(self, request: Request) -> State | None:
+        """All that is known for `request`; None where the stored state of its person cannot be read."""
+        if request.shopper not in self._states:
+            shopper = shopper_of(self.floor, request)
+            self._states[request.shopper] = None if shopper is None else KeptState(shopper, self.floor.shelf)
+        return self._states[request.shopper]
+
+
+def decided(known: Known, snapshot: Snapshot, understood: Understood, chosen: Chosen) -> Decision:
     """What is decided for a request, from what is known now."""
+    floor = known.floor
     request = worded(floor, understood, snapshot)
-    shopper = shopper_of(floor, request)
-    situation = Situation(shopper, floor.shelf, snapshot, floor.ground.policy(), chosen.waited)
+    situation = Situation(known.state(request), floor.shelf, snapshot, floor.ground.policy(), chosen.waited)
     decision = walk(request, situation)
     return replace(decision, degraded=decision.degraded + understood.degraded)
 

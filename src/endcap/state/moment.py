@@ -1,7 +1,8 @@
 """The moment: the state as one request sees it, on groups, trimmed to its time, its own session folded in."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from endcap.domain.instants import DAY, SECOND, SESSION_IDLE
 from endcap.domain.requests import Request
 from endcap.state.shelf import Shelf
 from endcap.state.shopper import NEWCOMER, Shopper, fold, settled
+
+T = TypeVar("T")
 
 TRAIL: Final = 64
 FAINTEST: Final = np.float32(1e-30)
@@ -63,7 +66,7 @@ class Moment:
     """What was known at `at`: `recent` lines on groups by time, `session` the index where the current one begins.
 
     `purchases` (dtype PURCHASE) are on groups, sorted by row; `purchase_days` newest first, none after `at`; `lines`
-    and `first` count everything known. `looks` (LOOK) are on groups, by time.
+    and `first` count everything known. `looks` (LOOK) are on groups, by time. `worked` keeps what was worked out of it.
     """
 
     at: int
@@ -78,6 +81,14 @@ class Moment:
     first: int
     touched: Rows
     looks: NDArray[np.void]
+    worked: dict[tuple[int, object], tuple[object, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, by: object, detail: object, work: Callable[[], T]) -> T:
+        """What `work` gives, which `by` does in the way `detail`: done for the first who asks, and nobody alters it."""
+        kept = self.worked.get((id(by), detail))
+        if kept is None:  # with `by` itself, so that nothing else takes its id
+            kept = self.worked[id(by), detail] = by, work()
+        return kept[1]
 
 
 def observe(request: Request, shopper: Shopper, shelf: Shelf) -> Moment:

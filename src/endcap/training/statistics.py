@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows
+from endcap.domain.arrays import Bools, Floats, Ints, Millis, Rows, compiled
 from endcap.domain.events import Kind
 from endcap.domain.instants import DAY, SECOND
 from endcap.features.items import WEEK, YEAR_DAYS, ItemStatistics
@@ -132,41 +132,91 @@ def fit_journeys(history: History, category: Rows, memory: Memory) -> Journeys:
     """Which categories visits turn to, after which others of the visit and of earlier ones.
 
     `category` int32 [rows] are the codes of rows. A visit turns to a category when it first touches it. A lift is the
-    count of turns over the one expected if nothing depended on anything, both with `_EVEN` more: towards 1 for few.
+    count of turns over the one expected, both with `_EVEN` more: towards 1 for few.
     """
     counted = history.weight > 0
     counted &= category[history.group] > 0
-    session, shopper = history.session[counted], history.shopper[counted]
-    code = category[history.group[counted]].astype(np.int64)
+    columns = category[history.group[counted]], history.session[counted], history.shopper[counted]
+    code, session, shopper = (column.astype(np.int64) for column in columns)
     size = int(category.max(initial=0)) + 1
-    _, turns = np.unique(session.astype(np.int64) * size + code, return_index=True)
+    _, turns = np.unique(session * size + code, return_index=True)
     turns.sort()
     code, session, shopper = code[turns], session[turns], shopper[turns]
-    within, across = np.zeros((size, size)), np.zeros((size, size))
-    begins = np.flatnonzero(np.r_[True, session[1:] != session[:-1]]) if len(session) else np.empty(0, np.int64)
-    before: dict[int, None] = {}
-    for begin, end in zip(begins, np.r_[begins[1:], len(session)], strict=True):
-        if begin == 0 or shopper[begin] != shopper[begin - 1]:
-            before = {}
-        visit = code[begin:end]
-        earlier = np.fromiter(before, np.int64, len(before))[-_CATEGORIES:]
-        for place, turn in enumerate(visit.tolist()):
-            np.add.at(within[:, turn], visit[max(place - _CATEGORIES, 0) : place], 1.0)
-            across[earlier, turn] += 1
-        for turn in visit.tolist():
-            before.pop(turn, None)
-            before[turn] = None
     share = np.bincount(code, minlength=size) + 1.0
-    return Journeys(
-        category, np.log(share / share.sum()).astype(np.float32), _log_lifts(within), _log_lifts(across), memory
-    )
+    share = np.log(share / share.sum()).astype(np.float32)
+    within, across = _first_counts(code, session, shopper, size)
+    lifts = _log_lifts(within, _by_chance(within))
+    besides = _log_lifts(*_further_counts(code, session, shopper, share, lifts))
+    return Journeys(category, share, lifts, _log_lifts(across, _by_chance(across)), besides, memory)
 
 
-def _log_lifts(counts: NDArray[np.float64]) -> Floats:
-    """The logarithm of observed over expected, float32 [c, c]."""
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / max(counts.sum(), 1.0)
+def _by_chance(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is expected of `counts` if nothing depended on anything."""
+    expected: NDArray[np.float64] = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / max(counts.sum(), 1.0)
+    return expected
+
+
+def _log_lifts(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> Floats:
     lifts: Floats = np.log((counts + _EVEN) / (expected + _EVEN)).astype(np.float32)
     return lifts
+
+
+@compiled
+def _earlier(code: Ints, session: Ints, shopper: Ints, at: int) -> Ints:
+    """The last `_CATEGORIES` categories of the same shopper's visits before that of turn `at`."""
+    found, size = np.empty(_CATEGORIES, np.int64), 0
+    place = at - 1
+    while place >= 0 and shopper[place] == shopper[at] and size < _CATEGORIES:
+        if session[place] != session[at] and not (found[:size] == code[place]).any():
+            found[size] = code[place]
+            size += 1
+        place -= 1
+    return found[:size]
+
+
+@compiled
+def _first_counts(
+    code: Ints, session: Ints, shopper: Ints, size: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turns after each category of the same visit, and first turns of a visit after each of earlier ones."""
+    within, across = np.zeros((size, size)), np.zeros((size, size))
+    begin = 0
+    for at in range(len(code)):
+        if at == 0 or session[at] != session[at - 1]:
+            begin = at
+            for other in _earlier(code, session, shopper, at):
+                across[other, code[at]] += 1
+        for place in range(max(begin, at - _CATEGORIES), at):
+            within[code[place], code[at]] += 1
+    return within, across
+
+
+@compiled
+def _further_counts(
+    code: Ints, session: Ints, shopper: Ints, share: Floats, within: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Later turns of a visit after each category of earlier ones, and how many `share` and `within` make expect."""
+    size = len(share)
+    counts, expected = np.zeros((size, size)), np.zeros((size, size))
+    begin = 0
+    for at in range(len(code)):
+        if at == 0 or session[at] != session[at - 1]:
+            begin = at
+            continue
+        earlier = _earlier(code, session, shopper, at)
+        if not len(earlier):
+            continue
+        mean, first = np.zeros(size, np.float64), max(begin, at - _CATEGORIES)
+        for place in range(first, at):
+            mean += within[code[place]]
+        chance = np.exp(share + mean / (at - first))
+        chance[0] = 0
+        chance[code[begin:at]] = 0
+        chance /= max(chance.sum(), 1e-12)
+        for other in earlier:
+            counts[other, code[at]] += 1
+            expected[other] += chance
+    return counts, expected
 
 
 def fit_looks(history: History, vectors: Floats, at: int) -> list[Looks]:
