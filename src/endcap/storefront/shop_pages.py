@@ -35,7 +35,7 @@ def home(departments: Sequence[tuple[Branch, Product]], rails: Sequence[Rail]) -
             element(
                 "section",
                 element("h1", "What would you like to look at today?"),
-                element("ul", *tiles, class_="tiles", role="list"),
+                element("ul", *tiles, class_=f"tiles tiles-{len(tiles)}", role="list"),
                 class_="hero",
                 aria_label="Departments",
             ),
