@@ -30,6 +30,8 @@ _PAGE: Final = 1 << 13
 """Rows that a checkpoint keeps together, under one key."""
 _NOTHING: Final = msgspec.msgpack.encode({})
 _BATCH: Final = 20_000
+_REMEMBERED: Final = 20_000
+"""Rows whose texts are kept as they were read."""
 
 Told: TypeAlias = dict[str, tuple[int, str]]
 """By name, the time of the change that told it last, and what it said."""
@@ -51,6 +53,7 @@ class Texts:
         self._offset, self._packed = offset, packed or []
         self._saved, self._news = offset, set[int]()
         self._words: set[str] | None = None
+        self._read: dict[int, Mapping[str, str]] = {}
 
     @property
     def offset(self) -> int:
@@ -58,7 +61,15 @@ class Texts:
         return self._offset
 
     def get(self, row: int) -> Mapping[str, str]:
-        """What is known of `row`."""
+        """What is known of `row`; the same few are asked for again and again."""
+        found = self._read.get(row)
+        if found is None:
+            if len(self._read) >= _REMEMBERED:
+                self._read.clear()
+            found = self._read[row] = self._known(row)
+        return found
+
+    def _known(self, row: int) -> Mapping[str, str]:
         return {name: text for name, (_, text) in self._told(row).items() if text}
 
     @property
@@ -69,7 +80,7 @@ class Texts:
     def gather_words(self) -> set[str]:
         """Find `words` unless that is done, which takes as long as reading all titles: better before somebody waits."""
         if self._words is None:
-            titles = (self.get(row).get("title", "") for row in range(len(self._packed)))
+            titles = (self._known(row).get("title", "") for row in range(len(self._packed)))
             self._words = {word for title in titles for word in words_of(title)}
         return self._words
 
@@ -91,6 +102,7 @@ class Texts:
             if name in change.text and change.at >= told.get(name, (-1, ""))[0]:
                 told[name] = change.at, change.text[name]
         self._packed[change.row] = msgspec.msgpack.encode(told)
+        self._read.pop(change.row, None)
         if self._words is not None:
             self._words.update(words_of(change.text.get("title", "")))
 

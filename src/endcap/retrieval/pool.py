@@ -36,7 +36,7 @@ def pool_of(
         for source, limit in zip(sources, limits.tolist(), strict=True)
     ]
     names = tuple(source.name for source in sources)
-    return merged(names, proposals, limits) if fit is None else merged(names, *_deeper(proposals, limits, fit))
+    return merged(names, proposals, limits, fit)
 
 
 def proposed(source: Source, request: Request, moment: Moment, limit: int) -> Proposal:
@@ -68,26 +68,8 @@ def leading(rows: Rows, limit: int, fit: Fit | None) -> Ints:
     return places[(places < limit) | (fits & (places < reached))]
 
 
-def _deeper(proposals: Sequence[Proposal], limits: Ints, fit: Fit) -> tuple[list[Proposal], Ints, Ints]:
-    """Proposals without those beyond the quota that do not fit, new limits, and the place that each had."""
-    rows = np.concatenate([proposal.rows for proposal in proposals]) if proposals else np.empty(0, np.int32)
-    fits, start = fit(rows), 0
-    found, places, reached = [], [np.empty(0, np.int64)], np.empty(len(limits), np.int64)
-    for index, (proposal, limit) in enumerate(zip(proposals, limits.tolist(), strict=True)):
-        mine = fits[start : start + len(proposal.rows)]
-        start += len(proposal.rows)
-        kept = np.flatnonzero(mine | (np.arange(len(mine)) < limit))
-        found.append(Proposal(proposal.rows[kept], proposal.votes[kept]))
-        places.append(kept)
-        reached[index] = max(limit, np.searchsorted(np.cumsum(mine[kept]), limit) + 1) if limit else 0
-    return found, reached, np.concatenate(places)
-
-
-def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints, places: Ints = _IN_ORDER) -> Pool:
-    """One pool of `proposals`, `limits[s]` of each source; see `Pool`.
-
-    `places` int64 gives the rank of each proposal by its source, where that is not its order.
-    """
+def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints, fit: Fit | None = None) -> Pool:
+    """One pool of `proposals`, `limits[s]` of each source, or with `fit` so many that fit; see `Pool`."""
     starts = np.zeros(len(proposals) + 1, np.int64)
     np.cumsum([len(proposal.rows) for proposal in proposals], out=starts[1:])
     if not starts[-1]:
@@ -95,8 +77,32 @@ def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints, 
         return Pool(np.empty(0, np.int32), names, empty, empty)
     rows = np.concatenate([proposal.rows for proposal in proposals])
     votes = np.concatenate([proposal.votes for proposal in proposals])
+    places = _IN_ORDER
+    if fit is not None:
+        kept, begins, limits = _fitting(starts, limits, fit(rows))
+        places = kept - np.repeat(starts[:-1], np.diff(begins))
+        rows, votes, starts = rows[kept], votes[kept], begins
     members, table, ranks = _union(rows, votes, starts, limits, places)
     return Pool(members, names, table, ranks)
+
+
+@compiled
+def _fitting(starts: Ints, limits: Ints, fits: Bools) -> tuple[Ints, Ints, Ints]:
+    """Places of proposals that fit or are within the quota, where each source begins, and how many it may give."""
+    kept, size = np.empty(len(fits), np.int64), 0
+    begins, reached = np.zeros(len(starts), np.int64), np.zeros(len(limits), np.int64)
+    for source in range(len(limits)):
+        fitting = 0
+        for place in range(starts[source], starts[source + 1]):
+            if not fits[place] and place - starts[source] >= limits[source]:
+                continue
+            kept[size] = place
+            size += 1
+            fitting += fits[place]
+            if fitting <= limits[source]:
+                reached[source] = size - begins[source]
+        begins[source + 1] = size
+    return kept[:size].copy(), begins, reached
 
 
 @compiled

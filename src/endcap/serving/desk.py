@@ -160,7 +160,12 @@ class Desk:
         return len(rows), facets(policy.placement(request.placement), request, shelf, rows) if wanted else []
 
     async def recommend_page(self, call: BatchCall, waited_s: float) -> BatchAnswer:
-        """A list for each request of a page, none with what stands above it, all of one instant.
+        """A list for each request of a page, as `decide_page` decides it. Raises: Refusal with nothing recorded."""
+        page = await self.decide_page(call, waited_s)
+        return BatchAnswer([recommendation(*each, self.floor.showcase) for each in page])
+
+    async def decide_page(self, call: BatchCall, waited_s: float) -> list[tuple[str, Decision]]:
+        """What is decided for each request of a page, none with what stands above it, all of one instant; with its id.
 
         Raises: Refusal with nothing recorded.
         """
@@ -171,15 +176,15 @@ class Desk:
                 page.append((chosen, understand(self.floor, request, chosen)))
             except Refusal as refused:
                 raise within(f"requests[{index}]", refused) from None
-        shown, answers = NO_ROWS, []
+        shown, decisions = NO_ROWS, []
         for chosen, understood in page:
             gone = self._gone(understood.request)  # while the lists above were made
             whose = understood.of_nobody() if gone else understood
             decision = self._decided(chosen, without(whose, shown), known)
             shown = all_shown(decision)
-            answers.append(recommendation(chosen.recommendation_id, decision, self.floor.showcase))
+            decisions.append((chosen.recommendation_id, decision))
             await asyncio.sleep(0)
-        return BatchAnswer(answers)
+        return decisions
 
     def recommend_next(self, recommendation_id: str, k: int | None, waited_s: float) -> RecommendationAnswer:
         """What follows a list: its request again, as things are now, without what was shown. Raises: Refusal."""

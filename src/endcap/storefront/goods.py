@@ -14,13 +14,17 @@ import numpy as np
 
 from endcap.domain.arrays import Rows
 from endcap.domain.ids import ItemKey
+from endcap.domain.instants import SECOND
 from endcap.domain.money import major_units
 from endcap.serving import Floor
-from endcap.state import ATTRIBUTES, NEVER
+from endcap.state import ATTRIBUTES, NEVER, Shelf
 from endcap.storefront.pictures import Look
 
 FEW: Final = 5
 """Of so few pieces a page says how many are left."""
+COUNTED_EVERY: Final = 10 * SECOND
+REMEMBERED: Final = 10_000
+"""Products that are kept as they were put together."""
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "PLN": "zł"}
 Order = Literal["recommended", "newest", "price", "-price"]
 
@@ -76,25 +80,15 @@ class Window:
         return self.products(row for row in found if row is not None)
 
     def _product(self, row: int, price: int) -> Product:
-        shelf, floor = self.floor.shelf, self.floor
-        text, key = floor.texts.get(row), floor.rows.key(row).id
-        usual = int(shelf.price[row])
-        return Product(
-            id=key,
-            row=row,
-            title=text.get("title") or key,
-            brand=shelf.brands.values[shelf.brand[row]],
-            path=shelf.categories.values[shelf.category[row]],
-            price=self.money(price),
-            usual=self.money(usual) if 0 <= price < usual else "",
-            stock=stock_words(int(shelf.stock[row])),
-            available=bool(shelf.available[row]),
-            image=self._image(row, key, text.get("image_link", ""), text.get("title", "")),
+        shelf, text = self.floor.shelf, self.floor.texts.get(row)
+        return _known(
+            row,
+            self.floor.rows.key(row).id,
+            (text.get("title", ""), text.get("image_link", ""), self.attribute(row, "color")),
+            (shelf.brands.values[shelf.brand[row]], shelf.categories.values[shelf.category[row]]),
+            (price, int(shelf.price[row]), self.floor.ground.currency),
+            (int(shelf.stock[row]), bool(shelf.available[row])),
         )
-
-    def _image(self, row: int, key: str, link: str, title: str) -> str:
-        """The feed's picture, where one can be asked for; else the address of a drawn one."""
-        return link if _leads_somewhere(link) else _drawn_at(self.look(row, key, title))
 
     def look(self, row: int, key: str, title: str) -> Look:
         """What the drawn picture of an item is made from."""
@@ -114,12 +108,7 @@ class Window:
 
     def money(self, minor: int) -> str:
         """An amount as it is written in English, empty where it is unknown."""
-        if minor < 0:
-            return ""
-        currency = self.floor.ground.currency
-        whole, point, part = major_units(minor, currency).partition(".")
-        amount = f"{int(whole):,}{point}{part}"
-        return f"{SIGNS[currency]}{amount}" if currency in SIGNS else f"{amount} {currency}"
+        return _written(minor, self.floor.ground.currency)
 
     def variants(self, row: int) -> list[int]:
         """The listed rows of the group of `row`, itself among them."""
@@ -127,23 +116,16 @@ class Window:
         return [each for each in shelf.variants(int(shelf.group[row])) if shelf.listed[each]] or [row]
 
     def departments(self) -> list[Branch]:
-        """The first level of categories, the largest first."""
-        return self.branches(())
+        """The first level of categories, the largest first, counted every few seconds."""
+        return _departments(self.floor.shelf, self.at // COUNTED_EVERY)
 
     def branches(self, path: tuple[str, ...]) -> list[Branch]:
         """The categories one level below `path` that have something to sell, the largest first."""
-        shelf, depth = self.floor.shelf, len(path)
-        sizes = np.bincount(shelf.category[self._sold()], minlength=len(shelf.categories.values))
-        found: dict[tuple[str, ...], int] = {}
-        for code in np.flatnonzero(sizes).tolist():
-            whole = shelf.categories.values[code]
-            if len(whole) > depth and whole[:depth] == path:
-                found[whole[: depth + 1]] = found.get(whole[: depth + 1], 0) + int(sizes[code])
-        return [Branch(*each) for each in sorted(found.items(), key=lambda each: (-each[1], each[0]))]
+        return _branches(self.floor.shelf, path)
 
     def stars(self, branches: Sequence[Branch]) -> list[Product]:
         """Of each category of the first level the product that sells best now."""
-        shelf, sold = self.floor.shelf, self._sold()
+        shelf, sold = self.floor.shelf, _sold(self.floor.shelf)
         numbers = {branch.path: number for number, branch in enumerate(branches)}
         first = np.array([numbers.get(whole[:1], -1) for whole in shelf.categories.values], np.int64)
         under, trend = first[shelf.category[sold]], shelf.daily[:, sold].sum(axis=0)
@@ -154,7 +136,7 @@ class Window:
         """The group rows sold under `path` in an order that is the same for everybody; "recommended" is what sells."""
         shelf, values = self.floor.shelf, self.floor.shelf.categories.values
         under = np.array([whole[: len(path)] == path for whole in values], np.bool_)
-        sold = self._sold()
+        sold = _sold(self.floor.shelf)
         rows = sold[under[shelf.category[sold]]]
         if order == "newest":
             keys = -np.where(shelf.born[rows] == NEVER, 0, shelf.born[rows])
@@ -170,12 +152,34 @@ class Window:
         shelf = self.floor.shelf
         return [next((each for each in shelf.variants(row) if shelf.available[each]), row) for row in groups]
 
-    def _sold(self) -> Rows:
-        """Groups, and items without one, that may be sold."""
-        shelf = self.floor.shelf
-        rows = np.flatnonzero(shelf.available[: len(shelf)]).astype(np.int32)
-        groups: Rows = rows[shelf.group[rows] == rows]
-        return groups
+
+@lru_cache(maxsize=REMEMBERED)
+def _known(  # noqa: PLR0913 - all that a product is made from
+    row: int, key: str, texts: tuple[str, str, str], places: tuple[str, tuple[str, ...]],
+    prices: tuple[int, int, str], stock: tuple[int, bool],
+) -> Product:  # fmt: skip
+    """The product: the same few are shown again and again."""
+    (title, link, color), (brand, path), (price, usual, currency), (pieces, available) = texts, places, prices, stock
+    return Product(
+        id=key,
+        row=row,
+        title=title or key,
+        brand=brand,
+        path=path,
+        price=_written(price, currency),
+        usual=_written(usual, currency) if 0 <= price < usual else "",
+        stock=stock_words(pieces),
+        available=available,
+        image=link if _leads_somewhere(link) else _drawn_at(Look(key, " > ".join(path), title, color)),
+    )
+
+
+def _written(minor: int, currency: str) -> str:
+    if minor < 0:
+        return ""
+    whole, point, part = major_units(minor, currency).partition(".")
+    amount = f"{int(whole):,}{point}{part}"
+    return f"{SIGNS[currency]}{amount}" if currency in SIGNS else f"{amount} {currency}"
 
 
 def _leads_somewhere(link: str) -> bool:
@@ -191,7 +195,6 @@ def _leads_somewhere(link: str) -> bool:
     return parts.scheme == "https" and not (parts.hostname or "").endswith(".example")
 
 
-@lru_cache(maxsize=10_000)
 def _drawn_at(look: Look) -> str:
     """The address of a drawn picture, another one for what looks otherwise."""
     version = hashlib.blake2b("\0".join(look).encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
@@ -226,3 +229,25 @@ def category_filter(path: Sequence[str]) -> str:
     """
     whole = " > ".join(path).replace("'", "''")
     return f"category = '{whole}' OR starts_with(category, '{whole} > ')"
+
+
+@lru_cache(maxsize=2)
+def _departments(shelf: Shelf, _while: int) -> list[Branch]:
+    return _branches(shelf, ())
+
+
+def _branches(shelf: Shelf, path: tuple[str, ...]) -> list[Branch]:
+    depth, sizes = len(path), np.bincount(shelf.category[_sold(shelf)], minlength=len(shelf.categories.values))
+    found: dict[tuple[str, ...], int] = {}
+    for code in np.flatnonzero(sizes).tolist():
+        whole = shelf.categories.values[code]
+        if len(whole) > depth and whole[:depth] == path:
+            found[whole[: depth + 1]] = found.get(whole[: depth + 1], 0) + int(sizes[code])
+    return [Branch(*each) for each in sorted(found.items(), key=lambda each: (-each[1], each[0]))]
+
+
+def _sold(shelf: Shelf) -> Rows:
+    """Groups, and items without one, that may be sold."""
+    rows = np.flatnonzero(shelf.available[: len(shelf)]).astype(np.int32)
+    groups: Rows = rows[shelf.group[rows] == rows]
+    return groups

@@ -6,8 +6,9 @@ A rail that the shop's policy has no placement for, or that has too little to sh
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from endcap.domain.decisions import Decision
 from endcap.serving import Desk
-from endcap.serving.calls import BatchCall, EventCall, ReasonAnswer, RecommendationAnswer, RecommendationCall
+from endcap.serving.calls import BatchCall, EventCall, ReasonAnswer, RecommendationCall
 from endcap.storefront.goods import Product, Window
 from endcap.storefront.visitor import Visitor
 
@@ -85,8 +86,8 @@ async def rails(desk: Desk, window: Window, asked: Asked, wanted: Sequence[Wante
     if not offered:
         return []
     calls = [_call(each, asked) for each in offered]
-    answers = (await desk.recommend_page(BatchCall(calls), asked.waited_s)).answers
-    made = (_rail(each.title, each.placement, answer, window) for each, answer in zip(offered, answers, strict=True))
+    page = await desk.decide_page(BatchCall(calls), asked.waited_s)
+    made = (_rail(each, *found, window) for each, found in zip(offered, page, strict=True))
     return [rail for rail in made if len(rail.places) >= LEAST]
 
 
@@ -105,7 +106,10 @@ def _call(wanted: Wanted, asked: Asked) -> RecommendationCall:
     )
 
 
-def _rail(title: str, placement: str, answer: RecommendationAnswer, window: Window) -> Rail:
-    products = {product.id: product for product in window.named(item.id for item in answer.items)}
-    places = [Place(products[item.id], item.reason, item.position) for item in answer.items if item.id in products]
-    return Rail(title, placement, answer.recommendation_id, places)
+def _rail(wanted: Wanted, recommendation_id: str, decision: Decision, window: Window) -> Rail:
+    products, told = window.products(shown.row for shown in decision.slate), window.floor.showcase.reason
+    places = [
+        Place(product, told(shown.reason), shown.position)
+        for product, shown in zip(products, decision.slate, strict=True)
+    ]
+    return Rail(wanted.title, wanted.placement, recommendation_id, places)
