@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -23,13 +24,13 @@ class Feature(Protocol):
         """float32 [len(names), n], NaN where nothing is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSet:
     """The families of one snapshot, in order."""
 
     families: Sequence[Feature]
 
-    @property
+    @cached_property
     def schema(self) -> tuple[str, ...]:
         """All column names, in the order of the matrix."""
         return tuple(name for family in self.families for name in family.names)

@@ -28,13 +28,8 @@ class Affinity:
         rows, weights = moment.trail.strengths(self.memory)
         here = moment.trail.here[: len(rows)]
         category, brand = shelf.category[pool.rows], shelf.brand[pool.rows]
-        prices, own = _log(shelf.prices(pool.rows, request.at)), _log(shelf.prices(rows, request.at))
-        priced = ~np.isnan(own)
-        centre, spread = np.nan, np.nan
-        if priced.any():
-            share = weights[priced] / weights[priced].sum()
-            centre = share @ own[priced]
-            spread = np.sqrt(share @ (own[priced] - centre) ** 2) + 0.25
+        prices = _log(shelf.prices(pool.rows, request.at))
+        centre, spread = moment.once(self, "paid", lambda: _paid(_log(shelf.prices(rows, request.at)), weights))
         return np.stack(
             [
                 _share(category, shelf.category[rows], weights),
@@ -45,6 +40,16 @@ class Affinity:
             ],
             dtype=np.float32,
         )
+
+
+def _paid(prices: NDArray[np.float64], weights: Floats) -> tuple[float, float]:
+    """Centre and spread of `prices` by their `weights`; NaN without one."""
+    priced = ~np.isnan(prices)
+    if not priced.any():
+        return np.nan, np.nan
+    share = weights[priced] / weights[priced].sum()
+    centre = share @ prices[priced]
+    return centre, np.sqrt(share @ (prices[priced] - centre) ** 2) + 0.25
 
 
 def _log(prices: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -31,9 +31,13 @@ class Context:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """float32 [13, n], each row constant."""
+        values = moment.once(self, len(request.anchors), lambda: self._values(request, moment))
+        return np.repeat(values[:, None], len(pool), axis=1)
+
+    def _values(self, request: Request, moment: Moment) -> Floats:
         days, here = moment.purchase_days.tolist(), moment.recent.time[moment.session :].tolist()
         owned = moment.purchases["count"][moment.purchases["last"] > 0]
-        values = (
+        told = (
             moment.lines,
             (request.at - moment.first) / DAY if moment.first != NEVER else np.nan,
             len(owned),
@@ -48,4 +52,4 @@ class Context:
             request.at // HOUR % 24 if self.clock else np.nan,
             request.at // DAY % 7 if self.clock else np.nan,
         )
-        return np.repeat(np.array(values, np.float32)[:, None], len(pool), axis=1)
+        return np.array(told, np.float32)

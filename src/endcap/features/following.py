@@ -85,7 +85,7 @@ class Following:
         """float32 [3, n]."""
         columns = np.full((3, len(pool)), np.nan, np.float32)
         model = self.model
-        trail = model.trail(moment.trail.rows)
+        trail = moment.once(model, "trail", lambda: model.trail(moment.trail.rows))
         if not trail.any():
             return columns
         known, scores = _scores(model.outward, model.bias, pool.rows, trail)

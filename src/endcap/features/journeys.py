@@ -88,9 +88,11 @@ class Journey:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """NaN where the item has no category, a lift where there is nothing to go by; the sum goes without it."""
-        of = self.journeys
-        within, across = of.told(moment)
-        codes = of.codes(pool.rows)
-        columns = np.stack([within, across, of.share + np.nan_to_num(within) + np.nan_to_num(across)])[:, codes]
+        codes = self.journeys.codes(pool.rows)
+        columns = moment.once(self, "lifts", lambda: self._lifts(moment))[:, codes]
         columns[:, codes == 0] = np.nan
         return columns
+
+    def _lifts(self, moment: Moment) -> Floats:
+        within, across = self.journeys.told(moment)
+        return np.stack([within, across, self.journeys.share + np.nan_to_num(within) + np.nan_to_num(across)])

@@ -53,18 +53,19 @@ class Looks:
         columns[0, known] = self.usual[pool.rows[known]]
         looks, shelf = moment.looks, moment.shelf
         if len(looks):
-            rows = np.ascontiguousarray(looks["row"])
-            close = self.closeness.of(looks["dwell"], looks["scrolled"]) - self._expected(rows)
+            rows, close = moment.once(self, "close", lambda: self._close(looks))
             columns[1] = last(rows, close, pool.rows)
             columns[2] = drawn(shelf.category, rows, close, pool.rows)
             columns[3] = drawn(shelf.brand, rows, close, pool.rows)
             columns[4] = towards(self.vectors, rows, close, pool.rows)
         return columns
 
-    def _expected(self, rows: Rows) -> Floats:
-        """How closely everybody looks at `rows`, the usual where nobody has."""
+    def _close(self, looks: NDArray[np.void]) -> tuple[Rows, Floats]:
+        """The rows of `looks`, and how much more closely they were looked at than everybody does, or than is usual."""
+        rows = np.ascontiguousarray(looks["row"])
         known = rows < len(self.usual)
-        return np.where(known, np.nan_to_num(self.usual[np.where(known, rows, 0)]), np.float32(0))
+        expected = np.where(known, np.nan_to_num(self.usual[np.where(known, rows, 0)]), np.float32(0))
+        return rows, self.closeness.of(looks["dwell"], looks["scrolled"]) - expected
 
 
 @compiled

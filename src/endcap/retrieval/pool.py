@@ -30,9 +30,8 @@ def pool_of(
     With `fit`, a source goes on beyond its quota with proposals that fit, until it has a quota of them.
     """
     limits = np.array([placement.quotas.get(source.name, placement.quota) for source in sources], np.int64)
-    reach = HEARD if fit is None else REACH
     proposals = [
-        proposed(source, request, moment, max(reach, limit))
+        proposed(source, request, moment, max(REACH if fit and limit else HEARD, limit))
         for source, limit in zip(sources, limits.tolist(), strict=True)
     ]
     names = tuple(source.name for source in sources)
@@ -79,7 +78,10 @@ def merged(names: tuple[str, ...], proposals: Sequence[Proposal], limits: Ints, 
     votes = np.concatenate([proposal.votes for proposal in proposals])
     places = _IN_ORDER
     if fit is not None:
-        kept, begins, limits = _fitting(starts, limits, fit(rows))
+        proposing = np.repeat(limits > 0, np.diff(starts))
+        fits = np.ones(len(rows), np.bool_)  # of the others only the votes are asked
+        fits[proposing] = fit(rows[proposing])
+        kept, begins, limits = _fitting(starts, limits, fits)
         places = kept - np.repeat(starts[:-1], np.diff(begins))
         rows, votes, starts = rows[kept], votes[kept], begins
     members, table, ranks = _union(rows, votes, starts, limits, places)

@@ -86,7 +86,7 @@ class Desk:
         self._journal = Journal(
             floor.ground.log, floor.ground.recent, Pace(options.decision_flush_ms, options.decision_kept_s), meters
         )
-        self._erasing = asyncio.Lock()
+        self._erasing, self._paging = asyncio.Lock(), asyncio.Lock()
         self._taking = asyncio.Event()
         self._taking.set()
         self._intake = Intake(floor.ground.log, self._fold)
@@ -177,13 +177,14 @@ class Desk:
             except Refusal as refused:
                 raise within(f"requests[{index}]", refused) from None
         shown, decisions = NO_ROWS, []
-        for chosen, understood in page:
-            gone = self._gone(understood.request)  # while the lists above were made
-            whose = understood.of_nobody() if gone else understood
-            decision = self._decided(chosen, without(whose, shown), known)
-            shown = all_shown(decision)
-            decisions.append((chosen.recommendation_id, decision))
-            await asyncio.sleep(0)
+        async with self._paging:  # single lists come between those of a page, other pages after it
+            for chosen, understood in page:
+                gone = self._gone(understood.request)  # while the lists above were made
+                whose = understood.of_nobody() if gone else understood
+                decision = self._decided(chosen, without(whose, shown), known)
+                shown = all_shown(decision)
+                decisions.append((chosen.recommendation_id, decision))
+                await asyncio.sleep(0)
         return decisions
 
     def recommend_next(self, recommendation_id: str, k: int | None, waited_s: float) -> RecommendationAnswer:

@@ -42,14 +42,19 @@ class Trail:
     steps: Rows
     days: Floats
     here: Bools
+    _kept: dict[Memory, tuple[Rows, Floats]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def strengths(self, memory: Memory) -> tuple[Rows, Floats]:
         """The rows that `memory` keeps, and their weights float32 in (0, 1]."""
-        kept = slice(0, memory.most)
-        return self.rows[kept], _strengths(self.steps[kept], self.days[kept], memory.step_decay, memory.half_life_days)
+        if memory not in self._kept:
+            kept = slice(0, memory.most)
+            steps, days = self.steps[kept], self.days[kept]
+            weights = _strengths(steps, days, memory.step_decay, memory.half_life_days)
+            self._kept[memory] = self.rows[kept], weights
+        return self._kept[memory]
 
 
 @compiled
