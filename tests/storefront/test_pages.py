@@ -257,7 +257,8 @@ def test_a_search_finds_misspelled_things_and_is_narrowed_by_links(guest: Guest)
     first = [given["data-endcap-item"] for given in page.all("li", "data-endcap-item")]
     assert (len(first), "20 found" in page.text, "Near to it" in page.text) == (24, True, True)
     assert [given["data-endcap-position"] for given in page.all("li", "data-endcap-item")] == [*map(str, range(1, 25))]
-    assert page.all("ul", "data-endcap-list")[0]["data-endcap-list"] == "search"
+    for each in page.all("ul", "data-endcap-list"):
+        assert (each["data-endcap-list"], each["data-endcap-search"]) == ("search", "gardne thing")
     narrow = next(given["href"] for given in page.all("a", "href") if "f=price" in given["href"])
     fewer = guest.get(narrow)
     some = [given["data-endcap-item"] for given in fewer.all("li", "data-endcap-item")]
@@ -317,3 +318,11 @@ def test_a_server_has_no_pages_unless_it_is_asked_for_them(plain: Path) -> None:
     for wanted, mounted in (("false", 2), ("true", 3)):
         shop = app.open_shop(plain, {"ENDCAP_SERVING__STOREFRONT": wanted})
         assert len(app.pages_of(shop, "")) == mounted
+
+
+def test_guests_that_cannot_be_read_end_the_start_with_the_remedy(tmp_path: Path) -> None:
+    app.initialise(tmp_path, "EUR", "UTC")
+    (tmp_path / "files").mkdir()
+    (tmp_path / app.GUESTS).write_text('[["A cook", 7]]')
+    with pytest.raises(InvalidSettings, match=r"guests\.json cannot be read: .*expected a list of people"):
+        app.pages_of(app.open_shop(tmp_path, {"ENDCAP_SERVING__STOREFRONT": "true"}), "")

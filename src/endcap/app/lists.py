@@ -1,6 +1,5 @@
 """Lists: a shop opened for business, one list, why it was as it was, and a server of lists."""
 
-import json
 import secrets
 import signal
 import sys
@@ -140,14 +139,21 @@ def address_of(host: str, port: int) -> str:
 
 def pages_of(shop: Shop, token: str) -> "list[Pages]":
     """What is served beside the API, as the shop's settings say; `token` is the key of the tracker in the pages."""
+    import msgspec
+
     from endcap.console import console_routes
     from endcap.storefront import Persona, Terms, storefront, tracker_routes
 
     if not shop.settings.serving.storefront:
         return [tracker_routes, console_routes]
     guests = shop.folder / GUESTS
-    personas = json.loads(guests.read_text(encoding="utf-8")) if guests.exists() else []
-    terms = Terms([Persona(*each) for each in personas], token, now_ms)
+    try:
+        personas = msgspec.json.decode(guests.read_bytes(), type=list[Persona]) if guests.exists() else []
+    except msgspec.MsgspecError as error:
+        raise InvalidSettings(
+            f"{guests} cannot be read: {error}; expected a list of people, each a list of label, visitor id and user id"
+        ) from None
+    terms = Terms(personas, token, now_ms)
     return [tracker_routes, console_routes, storefront(terms)]
 
 

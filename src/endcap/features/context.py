@@ -31,7 +31,7 @@ class Context:
 
     def columns(self, request: Request, moment: Moment, pool: Pool) -> Floats:
         """float32 [13, n], each row constant."""
-        values = moment.once(self, len(request.anchors), lambda: self._values(request, moment))
+        values = moment.once(self, "values", lambda: self._values(request, moment))
         return np.repeat(values[:, None], len(pool), axis=1)
 
     def _values(self, request: Request, moment: Moment) -> Floats:

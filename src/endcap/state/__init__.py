@@ -48,7 +48,7 @@ class State:
 class KeptState(State):
     """A state that keeps what was seen of it, for requests that see the same: lists of a page, or of two rankers."""
 
-    _kept: dict[tuple[object, ...], Moment] = field(default_factory=dict)
+    _kept: dict[tuple[object, ...], Moment] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def moment(self, request: Request) -> Moment:
         """The same object, with all that was worked out of it, as long as nothing that it depends on is another."""

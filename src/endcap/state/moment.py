@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from endcap.state.shelf import Shelf
 from endcap.state.shopper import NEWCOMER, Shopper, fold, settled
 
 T = TypeVar("T")
+Worked: TypeAlias = dict[tuple[int, object], tuple[object, Any]]
+"""What was worked out, by the id of what did it and a detail, with that itself."""
 
 TRAIL: Final = 64
 FAINTEST: Final = np.float32(1e-30)
@@ -42,7 +44,7 @@ class Trail:
     steps: Rows
     days: Floats
     here: Bools
-    _kept: dict[Memory, tuple[Rows, Floats]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[Memory, tuple[Rows, Floats]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,7 +88,9 @@ class Moment:
     first: int
     touched: Rows
     looks: NDArray[np.void]
-    worked: dict[tuple[int, object], tuple[object, Any]] = field(default_factory=dict, repr=False, compare=False)
+    worked: dict[tuple[int, object], tuple[object, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def once(self, by: object, detail: object, work: Callable[[], T]) -> T:
         """What `work` gives, which `by` does in the way `detail`: done for the first who asks, and nobody alters it."""

@@ -47,11 +47,11 @@ def search(found: Searched) -> Markup:
 
 def _goods(found: Searched) -> list[Markup]:
     """What was found, and under a heading of its own what is only near to it."""
-    before, identifier = PAGE * (found.number - 1), found.answer.recommendation_id
+    before, of = PAGE * (found.number - 1), ("search", found.answer.recommendation_id, found.query)
     exact = max(found.answer.found - before, 0) or len(found.products)
-    goods = [grid(found.products[:exact], before, "search", identifier)]
+    goods = [grid(found.products[:exact], before, *of)]
     if found.products[exact:]:
-        goods += [element("h2", "Near to it"), grid(found.products[exact:], before + exact, "search", identifier)]
+        goods += [element("h2", "Near to it"), grid(found.products[exact:], before + exact, *of)]
     return goods
 
 
@@ -67,9 +67,11 @@ def pages_of(found: int, most: int) -> int:
 def said(value: str) -> str:
     """A facet's value in words.
 
-    >>> said("–20"), said("20–50"), said("50–"), said("true"), said("sage")
-    ('up to 20', '20–50', 'from 50', 'Reduced', 'sage')
+    >>> said("–20"), said("20–50"), said("50–"), said("–"), said("true"), said("sage")
+    ('up to 20', '20–50', 'from 50', 'any', 'Reduced', 'sage')
     """
+    if value == "–":
+        return "any"
     if value.startswith("–"):
         return f"up to {value[1:]}"
     return f"from {value[:-1]}" if value.endswith("–") else VALUES.get(value, value)

@@ -93,14 +93,20 @@ def category(listing: Listing) -> Markup:
     return joined([crumbs(path), head, *chips, goods, *turns])
 
 
-def grid(products: Sequence[Product], before: int, placement: str, recommendation_id: str = "") -> Markup:
-    """Products after so many `before` them; with a `recommendation_id` they are of the list of `placement`."""
+def grid(
+    products: Sequence[Product], before: int, placement: str, recommendation_id: str = "", sought: str = ""
+) -> Markup:
+    """Products after so many `before` them; with a `recommendation_id` they are of the list of `placement`.
+
+    `sought` is what was typed to find them.
+    """
     link = f"?list={recommendation_id}" if recommendation_id else ""
     cards = []
     for index, each in enumerate(products):
         marks: dict[str, str | float] = {"data_endcap_item": each.id, "data_endcap_position": before + index + 1}
         cards.append(element("li", *card(each, link=link, at_once=index < FIRST_PICTURES), class_="card", **marks))
     ranked = {"data_endcap_list": placement, "data_endcap_recommendation": recommendation_id}
+    ranked |= {"data_endcap_search": sought} if sought else {}
     return element("ul", *cards, class_="grid", role="list", **(ranked if recommendation_id else {}))
 
 

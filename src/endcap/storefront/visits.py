@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from starlette.requests import Request as HttpRequest
@@ -66,9 +66,13 @@ class Visit:
 
     def named(self, prefix: str) -> tuple[str, ...]:
         """The names that the address gives after `prefix`, parted by slashes that are not part of a name."""
+        return tuple(unquote(name) for name in self.path.removeprefix(prefix).split("/"))
+
+    @property
+    def path(self) -> str:
+        """The address without what follows it, as it was asked for: a slash that is part of a name is quoted."""
         raw: bytes = self.http.scope["raw_path"]
-        path = raw.partition(b"?")[0].decode("ascii", "replace").removeprefix(prefix)
-        return tuple(unquote(name) for name in path.split("/"))
+        return raw.partition(b"?")[0].decode("ascii", "replace")
 
     async def form(self) -> dict[str, str]:
         """The fields of a form that was sent. Raises: Refusal."""
@@ -102,7 +106,7 @@ class Visit:
     def answer(self, title: str, body: Child, view: str = "") -> Response:
         """A page, with the cookies of the visitor as they are now."""
         url = self.http.url
-        address = quote(url.path) + (f"?{url.query}" if url.query and self.http.method == "GET" else "")
+        address = self.path + (f"?{url.query}" if url.query and self.http.method == "GET" else "")
         query = self.http.query_params.get("q", "")
         site = Site(self.visitor, self.terms.personas, self.window.departments(), self.terms.key, address, query)
         return self.visitor.remember(Response(document(site, title, body, view=view), 200, HEADERS, _HTML))
