@@ -5,6 +5,7 @@ clicks and time. Without consent no event is taken, and lists know only what the
 interested in stands in their cookie and goes with each call as an exclusion, so it is recorded with the decision.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -152,11 +153,12 @@ async def product(visit: Visit) -> Response:
         raise refusal(404, "unknown-item", "the shop has no such thing, or sells it no longer")
     came_from = _id(visit.http.query_params.get("list", ""))
     seen = f"{visit.visitor.name}:{window.at // 60_000}:{item}"[:256]
-    await visit.record("view_item", [(item, 1)], recommendation_id=came_from, event_id=seen)
+    recording = visit.record("view_item", [(item, 1)], recommendation_id=came_from, event_id=seen)
+    _, rails = await asyncio.gather(recording, visit.rails(product_rails(item)))
     choices = [shop_pages.Choice(_variant(window, each), each) for each in window.products(window.variants(row))]
     (shown,) = window.products([row])
     page = shop_pages.Shown(shown, window.facts(row), choices, visit.visitor, came_from)
-    return visit.answer(shown.title, shop_pages.product(page, await visit.rails(product_rails(item))), view=item)
+    return visit.answer(shown.title, shop_pages.product(page, rails), view=item)
 
 
 def _variant(window: Window, item: Product) -> str:
