@@ -1,4 +1,4 @@
-"""Three seeds of the checks that `make simulation-checks` runs on a hundred shops and more."""
+"""A few seeds of each check that `make simulation-checks` runs on a hundred shops and more."""
 
 import pytest
 
@@ -8,11 +8,11 @@ SEED = 1
 LAYERS = {"collaborative", "content", "session", "hybrid"}
 
 
-def test_no_layer_gains_in_the_null_shop(capsys: pytest.CaptureFixture[str]) -> None:
-    assert checks.main(["--only", "null", "--seeds", str(SEED), "--jobs", "1"]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert {line[1] for line in lines[:-1]} == LAYERS
-    assert {tuple(line[2:]) for line in lines[:-1]} == {("0", "of", "1", "as", "it", "must", "be")}
+def test_layers_gain_in_null_shops_by_chance_alone() -> None:
+    """Each does in one of forty, so more than two of these twelve are three times in a thousand."""
+    found = [checks.null(seed) for seed in (101, 102, 103)]
+    assert all(set(each) == LAYERS for each in found)
+    assert sum(gained for each in found for (gained,) in each.values()) <= 2
 
 
 def test_a_check_is_red_where_too_many_gain_or_too_few_are_told() -> None:
@@ -25,10 +25,11 @@ def test_a_check_is_red_where_too_many_gain_or_too_few_are_told() -> None:
     assert [row.right for row in story.judged(told)] == [False, True]
 
 
-def test_the_intervals_of_all_gains_hold_the_truth() -> None:
-    held = checks.truth(SEED)
-    assert set(held) == LAYERS
-    assert all(value for values in held.values() for value in values)
+def test_the_intervals_of_all_gains_hold_the_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checks.main(["--only", "truth", "--seeds", str(SEED), "--jobs", "1"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {line[1] for line in lines[:-1]} == LAYERS
+    assert {tuple(line[2:]) for line in lines[:-1]} == {("1", "of", "1", "as", "it", "must", "be")}
 
 
 def test_kids_outdoor_things_are_shown_to_who_likes_the_outdoors_and_looks_at_things_for_kids() -> None:
