@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import fields
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +22,7 @@ from endcap.domain.people import Link, device_key, visitor_key
 from endcap.errors import BackendUnavailable
 from endcap.ingest.fold import SHOPPER_PREFIX
 from endcap.serving import Clocks, Hooks, Options, application
-from endcap.serving.calls import RecordsAnswer, RecordsCall
+from endcap.serving.calls import BatchCall, RecommendationCall, RecordsAnswer, RecordsCall
 from endcap.serving.desk import Desk
 from endcap.serving.floor import Floor
 from endcap.serving.meters import Meters
@@ -162,3 +163,23 @@ def test_records_of_people_who_were_erased_while_an_import_ran_are_not_stored(sh
         assert [entry.at for _, entry in log.person("events", ann)] == [later]
         assert log.person("events", gone) == log.of_kind("events", "link") == []
         assert [entry.key for _, entry in log.person("events", other)] == [b"%016d" % 3]
+
+
+def test_pages_are_decided_one_after_the_other_and_what_they_wait_counts(shop: Path) -> None:
+    ticks, names = count(), count()
+    clocks = Clocks(app.now_ms, lambda: next(ticks) / 100, lambda: f"list {next(names)}")
+    home = RecommendationCall(placement="home", visitor_id="v1", k=5)
+
+    async def live() -> list[list[tuple[str, str]]]:
+        desk = Desk(app.open_floor(app.open_shop(shop, {})), OPTIONS, clocks, Meters())
+        async with desk.open(lambda _: None):
+            pages = await asyncio.gather(*(desk.recommend_page(BatchCall([home, home]), 0) for _ in range(3)))
+            decided = [entry.key.decode() for entry in desk._journal._waiting]
+        assert decided == [f"list {number}" for number in range(6)]
+        assert all(len({answer.as_of for answer in page.answers}) == 1 for page in pages)
+        return [[(answer.recommendation_id, answer.rung) for answer in page.answers] for page in pages]
+
+    first, second, third = asyncio.run(live())
+    assert first == [("list 0", "R0"), ("list 1", "R0")]
+    assert second == [("list 2", "R0"), ("list 3", "R0")]
+    assert third == [("list 4", "R2"), ("list 5", "R2")]

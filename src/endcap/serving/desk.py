@@ -176,12 +176,13 @@ class Desk:
                 page.append((chosen, understand(self.floor, request, chosen)))
             except Refusal as refused:
                 raise within(f"requests[{index}]", refused) from None
-        shown, decisions = NO_ROWS, []
+        shown, decisions, began = NO_ROWS, [], self._clocks.steady()
         async with self._paging:  # single lists come between those of a page, other pages after it
+            waited = self._share(waited_s + self._clocks.steady() - began)
             for chosen, understood in page:
                 gone = self._gone(understood.request)  # while the lists above were made
                 whose = understood.of_nobody() if gone else understood
-                decision = self._decided(chosen, without(whose, shown), known)
+                decision = self._decided(chosen._replace(waited=waited), without(whose, shown), known)
                 shown = all_shown(decision)
                 decisions.append((chosen.recommendation_id, decision))
                 await asyncio.sleep(0)
@@ -206,8 +207,11 @@ class Desk:
         return [explored(self.floor, self._snapshot(), call, chosen, self._clocks.steady) for call in calls]
 
     def _chosen(self, waited_s: float) -> Chosen:
-        share = 1_000 * waited_s / self._options.deadline_ms
-        return Chosen(self._clocks.token(), self._clocks.now(), share)
+        return Chosen(self._clocks.token(), self._clocks.now(), self._share(waited_s))
+
+    def _share(self, waited_s: float) -> float:
+        """How much of the deadline is spent."""
+        return 1_000 * waited_s / self._options.deadline_ms
 
     def _gone(self, request: Request) -> bool:
         """Whether the request is that of a person who was erased since."""
