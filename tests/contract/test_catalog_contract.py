@@ -1,7 +1,9 @@
 """What every catalog keeps to; an adapter is one line in ADAPTERS."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,6 +57,22 @@ def test_a_key_stands_at_the_index_of_its_row_after_reopening_too(opened: Open) 
     catalog.assign([ASSIGNMENTS[2], ASSIGNMENTS[0], ASSIGNMENTS[1]])
     catalog.close()
     assert opened().keys() == [assignment.key for assignment in ASSIGNMENTS[:3]]
+
+
+def test_two_who_write_the_same_at_the_same_time_both_succeed(opened: Open) -> None:
+    """A thread of an import that was broken off may still write when the next one begins."""
+    start = Barrier(2, timeout=20)
+
+    def write(catalog: Catalog) -> None:
+        for first in range(0, 2_000, 100):
+            start.wait()
+            catalog.assign([Assignment(row, ItemKey("item", f"id {row}")) for row in range(first, first + 100)])
+            catalog.record([Recorded(row + 1, FULL) for row in range(first, first + 100)])
+
+    catalogs = opened(), opened()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, catalogs))
+    assert len(catalogs[0].keys()) == len(list(catalogs[0].changes())) == 2_000
 
 
 def test_assigning_again_changes_nothing(catalog: Catalog) -> None:
