@@ -32,9 +32,14 @@ KINDS: Final = (
 """A word of a category or title, and the silhouette that it calls for; of several the longest word counts."""
 TITLED: Final = (
     ("gas cartridge", "canister"), ("bars", "bars"), ("scarf", "scarf"), ("snood", "scarf"), ("glove", "gloves"),
-    ("mitten", "gloves"), ("wash", "tub"), ("oil", "tub"), ("cream", "tub"), ("flask", "bottle"),
+    ("mitten", "gloves"), ("wash", "tub"), ("oil", "tub"), ("cream", "tub"), ("flask", "bottle"), ("tent", "tent"),
+    ("tipi", "tent"), ("pannier", "handbag"), ("sandal", "trainer"), ("trail shoe", "trainer"), ("frying pan", "pan"),
+    ("kettle", "pan"), ("pot set", "pan"), ("cook set", "pan"), ("trouser", "trousers"), ("legging", "trousers"),
+    ("dungaree", "trousers"),
 )  # fmt: skip
-"""Words of a title that tell more than the category."""
+"""Words of a title, one or several, that tell more than a category of several things."""
+LEGS: Final = "trousers"
+"""What a title tells of any category: rainwear has legs, too."""
 PLAIN: Final = "box"
 PATTERNED: Final = frozenset("dress shirt knit tee cushion bed towels socks hat".split())
 
@@ -55,6 +60,8 @@ _FIXED: Final = {"w": "#fbfaf7", "k": "#2d3138", "g": "#aeb4ba", "a": "#e0a63c"}
 _PAPERS: Final = ("#f4f0e8", "#eef1ee", "#f2eef0", "#eceff3", "#f3eee6")
 _DARKER_PAPER: Final = "#dfe3e1"
 _STROKE: Final = re.compile(r"([a-z])(\d*) (.+)")
+_SEPARATE: Final = re.compile(r"\W+")
+_WHOLE: Final = [(f" {word}{ending} ", kind) for word, kind in TITLED for ending in ("", "s")]
 
 
 class Look(NamedTuple):
@@ -97,13 +104,16 @@ def kind_of(category: str, title: str) -> str:
 
     >>> kind_of("Outdoor > Cycling > Bags & helmets", "Road helmet"), kind_of("", "Gift card")
     ('helmet', 'box')
+    >>> kind_of("Women > Jeans & trousers", "Stonewashed jeans"), kind_of("Outdoor > Rain jackets", "Rain trousers")
+    ('trousers', 'trousers')
     """
     leaf = category.rpartition(">")[2]
-    called = _called(leaf, KINDS)
+    called, told = _called(leaf, KINDS), _called(_SEPARATE.sub(" ", f" {title} "), _WHOLE)
     if "&" in leaf:
-        told = _called(title, TITLED) or [kind for kind in _called(title, KINDS) if kind in called]
-        called = told or called
-    return next(iter(called or _called(title, TITLED + KINDS)), PLAIN)
+        called = told or [kind for kind in _called(title, KINDS) if kind in called] or called
+    elif LEGS in told:
+        called = told
+    return next(iter(called or told or _called(title, KINDS)), PLAIN)
 
 
 def _called(text: str, known: Sequence[tuple[str, str]]) -> list[str]:
