@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final, TypeAlias
 
 VOID: Final = frozenset("meta br hr img input link line rect circle ellipse path stop".split())
@@ -51,9 +51,7 @@ def _written(key: str) -> str:
     return key.rstrip("_").replace("_", "-")
 
 
-@lru_cache(maxsize=50_000)
 def _escaped(text: str) -> str:
-    """Most texts are those of pages before: names of classes, titles, addresses."""
     if not text.isprintable():
         text = "".join(sign for sign in text if sign.isprintable() or sign == "\n")
     return html.escape(text) if _SPECIAL.search(text) else text

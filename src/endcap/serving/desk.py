@@ -161,28 +161,32 @@ class Desk:
 
     async def recommend_page(self, call: BatchCall, waited_s: float) -> BatchAnswer:
         """A list for each request of a page, as `decide_page` decides it. Raises: Refusal with nothing recorded."""
-        page = await self.decide_page(call, waited_s)
-        return BatchAnswer([recommendation(*each, self.floor.showcase) for each in page])
+        answers = []
+        for recommendation_id, decision in await self.decide_page(call, waited_s):
+            answers.append(recommendation(recommendation_id, decision, self.floor.showcase))
+            await asyncio.sleep(0)
+        return BatchAnswer(answers)
 
     async def decide_page(self, call: BatchCall, waited_s: float) -> list[tuple[str, Decision]]:
         """What is decided for each request of a page, none with what stands above it, all of one instant; with its id.
 
         Raises: Refusal with nothing recorded.
         """
-        page, known, at = [], Known(self.floor), self._clocks.now()
-        for index, request in enumerate(call.requests):
-            chosen = self._chosen(waited_s)._replace(at=at)
-            try:
-                page.append((chosen, understand(self.floor, request, chosen)))
-            except Refusal as refused:
-                raise within(f"requests[{index}]", refused) from None
-        shown, decisions, began = NO_ROWS, [], self._clocks.steady()
+        began = self._clocks.steady()
         async with self._paging:  # single lists come between those of a page, other pages after it
-            waited = self._share(waited_s + self._clocks.steady() - began)
+            page, known, at = [], Known(self.floor), self._clocks.now()
+            waited_s += self._clocks.steady() - began
+            for index, request in enumerate(call.requests):
+                chosen = self._chosen(waited_s)._replace(at=at)
+                try:
+                    page.append((chosen, understand(self.floor, request, chosen)))
+                except Refusal as refused:
+                    raise within(f"requests[{index}]", refused) from None
+            shown, decisions = NO_ROWS, []
             for chosen, understood in page:
                 gone = self._gone(understood.request)  # while the lists above were made
                 whose = understood.of_nobody() if gone else understood
-                decision = self._decided(chosen._replace(waited=waited), without(whose, shown), known)
+                decision = self._decided(chosen, without(whose, shown), known)
                 shown = all_shown(decision)
                 decisions.append((chosen.recommendation_id, decision))
                 await asyncio.sleep(0)
@@ -207,11 +211,8 @@ class Desk:
         return [explored(self.floor, self._snapshot(), call, chosen, self._clocks.steady) for call in calls]
 
     def _chosen(self, waited_s: float) -> Chosen:
-        return Chosen(self._clocks.token(), self._clocks.now(), self._share(waited_s))
-
-    def _share(self, waited_s: float) -> float:
-        """How much of the deadline is spent."""
-        return 1_000 * waited_s / self._options.deadline_ms
+        share = 1_000 * waited_s / self._options.deadline_ms
+        return Chosen(self._clocks.token(), self._clocks.now(), share)
 
     def _gone(self, request: Request) -> bool:
         """Whether the request is that of a person who was erased since."""

@@ -9,8 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from itertools import pairwise
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import structlog
@@ -194,25 +193,26 @@ def explored(
 
     `steady` gives seconds that never go back. Raises: Refusal.
     """
-    policy = floor.ground.policy()
-    marks = [("", steady())]
+    policy, took = floor.ground.policy(), list[tuple[str, float]]()
 
-    def done(stage: str, value: T) -> T:
-        marks.append((stage, steady()))
+    def timed(stage: str, work: Callable[..., T], *given: Any) -> T:
+        began = steady()
+        value = work(*given)
+        took.append((stage, steady() - began))
         return value
 
-    understood = done("the call read", understand(floor, call, chosen))
-    request = done("the query read", worded(floor, understood, snapshot))
-    shopper = done("the shopper looked up", shopper_of(floor, request))
+    understood = timed("the call read", understand, floor, call, chosen)
+    request = timed("the query read", worded, floor, understood, snapshot)
+    shopper = timed("the shopper looked up", shopper_of, floor, request)
     state = State(shopper or NEWCOMER, floor.shelf)
-    found = done("pool: sources, rules, features", candidates(request, state, snapshot, policy))
-    ranking = done("scores", scored(found, snapshot, policy))
-    decision = done("slate", arrange(ranking, snapshot, policy))
-    for source in snapshot.sources:
-        done(f"source {source.name}, asked once more", source.propose(request, found.moment, HEARD))
-    done("features, computed once more", snapshot.features.matrix(request, found.moment, found.pool))
-    took = tuple((stage, end - start) for (_, start), (stage, end) in pairwise(marks))
-    return Explored(replace(decision, degraded=understood.degraded), ranking, took)
+    found = timed("pool: sources, rules, features", candidates, request, state, snapshot, policy)
+    ranking = timed("scores", scored, found, snapshot, policy)
+    decision = timed("slate", arrange, ranking, snapshot, policy)
+    for source in snapshot.sources:  # each at a moment of which nothing is worked out yet
+        timed(f"source {source.name}, asked once more", source.propose, request, state.moment(request), HEARD)
+    matrix = snapshot.features.matrix
+    timed("features, computed once more", matrix, request, state.moment(request), found.pool)
+    return Explored(replace(decision, degraded=understood.degraded), ranking, tuple(took))
 
 
 def follow(floor: Floor, earlier: Decision, k: int | None, chosen: Chosen) -> Understood:

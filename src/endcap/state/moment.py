@@ -88,9 +88,7 @@ class Moment:
     first: int
     touched: Rows
     looks: NDArray[np.void]
-    worked: dict[tuple[int, object], tuple[object, Any]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    worked: Worked = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, by: object, detail: object, work: Callable[[], T]) -> T:
         """What `work` gives, which `by` does in the way `detail`: done for the first who asks, and nobody alters it."""

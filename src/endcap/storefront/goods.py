@@ -14,7 +14,6 @@ import numpy as np
 
 from endcap.domain.arrays import Rows
 from endcap.domain.ids import ItemKey
-from endcap.domain.instants import SECOND
 from endcap.domain.money import major_units
 from endcap.serving import Floor
 from endcap.state import ATTRIBUTES, NEVER, Shelf
@@ -22,7 +21,6 @@ from endcap.storefront.pictures import Look
 
 FEW: Final = 5
 """Of so few pieces a page says how many are left."""
-COUNTED_EVERY: Final = 10 * SECOND
 REMEMBERED: Final = 10_000
 """Products that are kept as they were put together."""
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "PLN": "zł"}
@@ -116,12 +114,19 @@ class Window:
         return [each for each in shelf.variants(int(shelf.group[row])) if shelf.listed[each]] or [row]
 
     def departments(self) -> list[Branch]:
-        """The first level of categories, the largest first, counted every few seconds."""
-        return _departments(self.floor.shelf, self.at // COUNTED_EVERY)
+        """The first level of categories, the largest first."""
+        return self.branches(())
 
     def branches(self, path: tuple[str, ...]) -> list[Branch]:
         """The categories one level below `path` that have something to sell, the largest first."""
-        return _branches(self.floor.shelf, path)
+        shelf, depth = self.floor.shelf, len(path)
+        sizes = np.bincount(shelf.category[_sold(shelf)], minlength=len(shelf.categories.values))
+        found: dict[tuple[str, ...], int] = {}
+        for code in np.flatnonzero(sizes).tolist():
+            whole = shelf.categories.values[code]
+            if len(whole) > depth and whole[:depth] == path:
+                found[whole[: depth + 1]] = found.get(whole[: depth + 1], 0) + int(sizes[code])
+        return [Branch(*each) for each in sorted(found.items(), key=lambda each: (-each[1], each[0]))]
 
     def stars(self, branches: Sequence[Branch]) -> list[Product]:
         """Of each category of the first level the product that sells best now."""
@@ -229,21 +234,6 @@ def category_filter(path: Sequence[str]) -> str:
     """
     whole = " > ".join(path).replace("'", "''")
     return f"category = '{whole}' OR starts_with(category, '{whole} > ')"
-
-
-@lru_cache(maxsize=2)
-def _departments(shelf: Shelf, _while: int) -> list[Branch]:
-    return _branches(shelf, ())
-
-
-def _branches(shelf: Shelf, path: tuple[str, ...]) -> list[Branch]:
-    depth, sizes = len(path), np.bincount(shelf.category[_sold(shelf)], minlength=len(shelf.categories.values))
-    found: dict[tuple[str, ...], int] = {}
-    for code in np.flatnonzero(sizes).tolist():
-        whole = shelf.categories.values[code]
-        if len(whole) > depth and whole[:depth] == path:
-            found[whole[: depth + 1]] = found.get(whole[: depth + 1], 0) + int(sizes[code])
-    return [Branch(*each) for each in sorted(found.items(), key=lambda each: (-each[1], each[0]))]
 
 
 def _sold(shelf: Shelf) -> Rows:

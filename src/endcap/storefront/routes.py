@@ -153,8 +153,12 @@ async def product(visit: Visit) -> Response:
         raise refusal(404, "unknown-item", "the shop has no such thing, or sells it no longer")
     came_from = _id(visit.http.query_params.get("list", ""))
     seen = f"{visit.visitor.name}:{window.at // 60_000}:{item}"[:256]
-    recording = visit.record("view_item", [(item, 1)], recommendation_id=came_from, event_id=seen)
-    _, rails = await asyncio.gather(recording, visit.rails(product_rails(item)))
+    viewed = visit.record("view_item", [(item, 1)], recommendation_id=came_from, event_id=seen)
+    recording = asyncio.create_task(viewed)  # the lists are made while the log is written; the item itself is known
+    try:
+        rails = await visit.rails(product_rails(item))
+    finally:
+        await recording
     choices = [shop_pages.Choice(_variant(window, each), each) for each in window.products(window.variants(row))]
     (shown,) = window.products([row])
     page = shop_pages.Shown(shown, window.facts(row), choices, visit.visitor, came_from)

@@ -144,9 +144,11 @@ def fit_journeys(history: History, category: Rows, memory: Memory) -> Journeys:
     code, session, shopper = code[turns], session[turns], shopper[turns]
     share = np.bincount(code, minlength=size) + 1.0
     share = np.log(share / share.sum()).astype(np.float32)
-    within, across = _first_counts(code, session, shopper, size)
+    begins = np.r_[np.flatnonzero(np.diff(session, prepend=-1)), len(session)]
+    earlier = _earlier(code, shopper, begins)
+    within, across = _first_counts(code, begins, earlier, size)
     lifts = _log_lifts(within, _by_chance(within))
-    besides = _log_lifts(*_further_counts(code, session, shopper, share, lifts))
+    besides = _log_lifts(*_further_counts(code, begins, earlier, share, lifts))
     return Journeys(category, share, lifts, _log_lifts(across, _by_chance(across)), besides, memory)
 
 
@@ -162,60 +164,60 @@ def _log_lifts(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> Fl
 
 
 @compiled
-def _earlier(code: Ints, session: Ints, shopper: Ints, at: int) -> Ints:
-    """The last `_CATEGORIES` categories of the same shopper's visits before that of turn `at`."""
-    found, size = np.empty(_CATEGORIES, np.int64), 0
-    place = at - 1
-    while place >= 0 and shopper[place] == shopper[at] and size < _CATEGORIES:
-        if session[place] != session[at] and not (found[:size] == code[place]).any():
-            found[size] = code[place]
-            size += 1
-        place -= 1
-    return found[:size]
+def _earlier(code: Ints, shopper: Ints, begins: Ints) -> Ints:
+    """The last `_CATEGORIES` categories of the same shopper's visits before each, int64 [visits, 8]; -1 beyond them."""
+    found, latest = np.full((len(begins) - 1, _CATEGORIES), -1), np.full(_CATEGORIES, -1)
+    for visit in range(len(begins) - 1):
+        if visit > 0 and shopper[begins[visit]] != shopper[begins[visit] - 1]:
+            latest[:] = -1
+        found[visit] = latest
+        for at in range(begins[visit], begins[visit + 1]):
+            place = 0
+            while place < _CATEGORIES - 1 and latest[place] != code[at]:
+                place += 1
+            latest[1 : place + 1] = latest[:place].copy()
+            latest[0] = code[at]
+    return found
 
 
 @compiled
 def _first_counts(
-    code: Ints, session: Ints, shopper: Ints, size: int
+    code: Ints, begins: Ints, earlier: Ints, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Turns after each category of the same visit, and first turns of a visit after each of earlier ones."""
     within, across = np.zeros((size, size)), np.zeros((size, size))
-    begin = 0
-    for at in range(len(code)):
-        if at == 0 or session[at] != session[at - 1]:
-            begin = at
-            for other in _earlier(code, session, shopper, at):
-                across[other, code[at]] += 1
-        for place in range(max(begin, at - _CATEGORIES), at):
-            within[code[place], code[at]] += 1
+    for visit in range(len(begins) - 1):
+        first = begins[visit]
+        for other in earlier[visit]:
+            if other >= 0:
+                across[other, code[first]] += 1
+        for at in range(first, begins[visit + 1]):
+            for place in range(max(first, at - _CATEGORIES), at):
+                within[code[place], code[at]] += 1
     return within, across
 
 
 @compiled
 def _further_counts(
-    code: Ints, session: Ints, shopper: Ints, share: Floats, within: Floats
+    code: Ints, begins: Ints, earlier: Ints, share: Floats, within: Floats
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Later turns of a visit after each category of earlier ones, and how many `share` and `within` make expect."""
     size = len(share)
     counts, expected = np.zeros((size, size)), np.zeros((size, size))
-    begin = 0
-    for at in range(len(code)):
-        if at == 0 or session[at] != session[at - 1]:
-            begin = at
-            continue
-        earlier = _earlier(code, session, shopper, at)
-        if not len(earlier):
-            continue
-        mean, first = np.zeros(size, np.float64), max(begin, at - _CATEGORIES)
-        for place in range(first, at):
-            mean += within[code[place]]
-        chance = np.exp(share + mean / (at - first))
-        chance[0] = 0
-        chance[code[begin:at]] = 0
-        chance /= max(chance.sum(), 1e-12)
-        for other in earlier:
-            counts[other, code[at]] += 1
-            expected[other] += chance
+    for visit in range(len(begins) - 1):
+        first = begins[visit]
+        for at in range(first + 1, begins[visit + 1] if earlier[visit, 0] >= 0 else first):
+            mean, oldest = np.zeros(size, np.float64), max(first, at - _CATEGORIES)
+            for place in range(oldest, at):
+                mean += within[code[place]]
+            chance = np.exp(share + mean / (at - oldest))
+            chance[0] = 0
+            chance[code[first:at]] = 0
+            chance /= max(chance.sum(), 1e-12)
+            for other in earlier[visit]:
+                if other >= 0:
+                    counts[other, code[at]] += 1
+                    expected[other] += chance
     return counts, expected
 
 

@@ -95,9 +95,9 @@ class SqlCatalog(Catalog):
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        """A transaction in which nobody else writes between what is read and what is written.
+        """A transaction; in SQLite one in which nobody else writes between what is read and what is written.
 
-        SQLite would begin it with the first row that is written, and another connection may have written it meanwhile.
+        It would begin it with the first row that is written, and another connection may have written that meanwhile.
         """
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
