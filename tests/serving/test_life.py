@@ -1,12 +1,14 @@
 """What a server does over its life: start, swap, refuse, keep consent, end."""
 
+import json
 import shutil
+import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -191,36 +193,32 @@ def test_a_log_that_cannot_be_written_is_told_without_its_place(capsys: pytest.C
 def test_late_requests_leave_out_the_ranker_or_everything_but_popularity_and_say_so(
     shop: Path, start: Callable[..., Any]
 ) -> None:
-    server = start(shop, deadline_ms=1)
-    rungs: list[Any] = []
-
-    def ask() -> None:
-        rungs.append(server.post("/v1/recommendations", placement="home", visitor_id="v3", k=20))
-
-    threads = [threading.Thread(target=ask) for _ in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seen = {(answer["rung"], *answer["degraded"]) for answer in rungs}
+    answers = _at_once(start(shop, deadline_ms=1), {"placement": "home", "visitor_id": "v3", "k": 20})
+    seen = {(answer["rung"], *answer["degraded"]) for _, _, answer in answers}
     assert seen - {("R0",)}
     assert seen <= {("R0",), ("R2", "deadline_half_spent"), ("R4", "deadline_half_spent", "deadline_spent")}
 
 
 def test_more_requests_than_may_be_in_flight_are_asked_to_come_back(shop: Path, start: Callable[..., Any]) -> None:
-    server = start(shop, max_in_flight_requests=1)
-    statuses: list[tuple[int, str]] = []
+    answers = _at_once(start(shop, max_in_flight_requests=1), {"placement": "home"})
+    assert {(status, wait) for status, wait, _ in answers} == {(200, ""), (503, "1")}
 
-    def ask() -> None:
-        answer = server.http.post("/v1/recommendations", json={"placement": "home"})
-        statuses.append((answer.status_code, answer.headers.get("retry-after", "")))
 
-    threads = [threading.Thread(target=ask) for _ in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert set(statuses) == {(200, ""), (503, "1")}
+def _at_once(server: Any, call: dict[str, object]) -> list[tuple[int, str, Any]]:
+    """Status, `Retry-After` and JSON of many answers to one call, sent over as many connections to a stopped server."""
+    url, headers = server.http.base_url, {"Content-Type": "application/json"}
+    headers["Authorization"] = server.http.headers["authorization"]
+    with ExitStack() as stack:
+        connections = [stack.enter_context(closing(HTTPConnection(url.host, url.port, timeout=30))) for _ in range(24)]
+        for connection in connections:  # a server takes new connections one by one
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        server.process.send_signal(signal.SIGSTOP)
+        for connection in connections:
+            connection.request("POST", "/v1/recommendations", json.dumps(call).encode(), headers)
+        server.process.send_signal(signal.SIGCONT)
+        answers = [connection.getresponse() for connection in connections]
+        return [(answer.status, answer.headers.get("retry-after", ""), json.load(answer)) for answer in answers]
 
 
 def _refused(shop: Path, *options: str) -> "subprocess.CompletedProcess[str]":
